@@ -1,0 +1,109 @@
+/**
+ * Every bound, by name. Nothing else in src/ holds a number that limits something; what happens at each bound is tested.
+ * C++ is given its bounds in attach. Sizes are bytes, durations milliseconds.
+ */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+// --- segments, slabs, workers ---
+/** A segment: the unit of a slab and of a worker task. A pool round trip costs 25-94 us, 4 MiB of work 2-8 ms. */
+export const SEGMENT_SIZE_MAX = 4 * MIB;
+/** The largest chunk of any group: 4 x 1 MiB. Room in front of a slab's segment for the carried tail. */
+export const CHUNK_SIZE_MAX = 4 * MIB;
+export const CHUNK_SIZE_AVERAGE_MIN = 4 * KIB;
+export const CHUNK_SIZE_AVERAGE_MAX = MIB;
+export const CHUNK_SIZE_AVERAGE_DEFAULT = 16 * KIB;
+/** Slabs of a lane. Untouched pages of a slab take no memory; 64 touched ones take 260 MiB. */
+export const SLAB_COUNT_MAX = 64;
+/** A stream takes a slab only when it has more than this; below, its bytes wait in a buffer of its own. */
+export const STAGING_SIZE_MAX = 64 * KIB;
+/** Segments of one stream that may be under way at once: one being cut, one being stored, one being filled, one spare. */
+export const STREAM_SEGMENTS_MAX = 4;
+/** What a socket may still deliver after it was paused (uWebSockets.js reads up to 512 KiB at a time). */
+export const OVERRUN_SIZE_MAX = MIB;
+/** Worker threads of a lane. */
+export const WORKER_COUNT_MAX = 64;
+/** Tasks queued for a lane's workers. */
+export const TASK_QUEUE_MAX = 4096;
+
+// --- files and names ---
+/** Sizes and offsets are JavaScript numbers: 2^53 - 1 bytes, 8 PiB, is the longest file. */
+export const FILE_SIZE_MAX = Number.MAX_SAFE_INTEGER;
+/** A file's name inside its container, in bytes of UTF-8. */
+export const FILE_NAME_SIZE_MAX = 1024;
+/** Names of groups, containers, users, relations: letters, digits, '-', '_', '.'. */
+export const NAME_LENGTH_MAX = 64;
+/** Rows of one answer of a listing. */
+export const LIST_LIMIT_MAX = 1000;
+export const GROUP_COUNT_MAX = 64;
+export const CONTAINER_COUNT_MAX = 4096;
+
+// --- commit ---
+/** Commits that share one sync of data stores and log. */
+export const COMMIT_GROUP_MAX = 256;
+/** Commits waiting for the next group; beyond it a put is answered BUSY. */
+export const COMMIT_QUEUE_MAX = 16384;
+/** One entry of the commit log. */
+export const LOG_PAYLOAD_SIZE_MAX = 64 * KIB;
+/** Bytes of log after which the catalog writes a checkpoint. */
+export const CHECKPOINT_INTERVAL_BYTES = 64 * MIB;
+
+// --- space ---
+/** Ingest is refused below this share of the volume, or below FREE_FLOOR_BYTES_MAX, whichever is less. */
+export const FREE_FLOOR_SHARE = 0.02;
+export const FREE_FLOOR_BYTES_MAX = 512 * MIB;
+/** Space is looked at again after this many stored bytes or this long. */
+export const FREE_CHECK_INTERVAL_MS = 1000;
+
+// --- native engine ---
+/** The resident index's memory, per group. At 16 bytes an entry and load 0.85: 27 million chunks, 440 GB of unique data. */
+export const RESIDENT_INDEX_BYTES_MAX = 512 * MIB;
+/** A data store is closed behind it. */
+export const DATA_STORE_SIZE_TARGET = 128 * MIB;
+/** Decompressed regions kept for the next segment of a restore. */
+export const REGION_CACHE_BYTES_MAX = 32 * MIB;
+/** Rows of one readRows or readRecords call. */
+export const ROWS_MAX = 8192;
+/** Fingerprint-to-data-store entries written to RocksDB in one batch. */
+export const VIEW_BATCH_MAX = 8192;
+
+// --- restore ---
+/** Segments read ahead of what the client has taken. */
+export const READ_AHEAD_SEGMENTS = 4;
+
+// --- front ---
+export const CONNECTIONS_MAX = 16384;
+export const REQUEST_HEADER_SIZE_MAX = 16 * KIB;
+export const REQUEST_HEADER_COUNT_MAX = 96;
+/** JSON bodies of the administration routes. */
+export const JSON_BODY_SIZE_MAX = MIB;
+/** Headers have to be complete within it (slow clients). */
+export const HEADER_TIMEOUT_MS = 20_000;
+/** A body must bring MIN_RATE_BYTES in each such window, unless we have paused it. */
+export const BODY_STALL_TIMEOUT_MS = 60_000;
+/** Answer bytes handed to the kernel but not taken by a client before we stop reading data stores for it. */
+export const SEND_BUFFER_MAX = 4 * MIB;
+export const GRACE_SECONDS_DEFAULT = 10;
+/** Failed log-ins of one address within a minute before it has to wait. */
+export const AUTH_FAILURES_MAX = 30;
+
+// --- keys ---
+export const PASSPHRASE_SIZE_MAX = 255;
+export const KEY_EPOCHS_MAX = 1023;
+export const ROTATION_DAYS_MIN = 7;
+export const ROTATION_DAYS_MAX = 70 * 365;
+export const ROTATION_DAYS_DEFAULT = 30;
+/** scrypt, RFC 7914: N, r, p. 128 MiB for each try. */
+export const SCRYPT_COST = 2 ** 17;
+export const SCRYPT_BLOCK_SIZE = 8;
+export const SCRYPT_PARALLEL = 1;
+
+// --- performance tier ---
+/** The vendor's own minimum for such a volume, IOPS. */
+export const TIER_SEQUENTIAL_IOPS_MIN = 2000;
+export const TIER_RANDOM_IOPS_MIN = 850;
+
+export const SMALL_FILE_SIZE_MAX = 16 * MIB;
+export const QUOTA_BYTES_MIN = MIB;
+export const HTTP_RESPONSE_CHUNK = 256 * KIB;

@@ -1,0 +1,358 @@
+/**
+ * The door between TypeScript and C++: every verb of the addon, with its contract. Written by hand; a test compares names
+ * and arity with what the addon exports, and the layout constants below with its own.
+ *
+ * Rules. TypeScript allocates, C++ borrows: no pointer is kept after a call. All calls are synchronous and, unless a verb
+ * says otherwise, made on worker threads (they may block on a device). Data crosses in batches: a segment, packed rows.
+ * Handles are process-wide numbers, valid on every thread. Failures are thrown as StoreError with one of its codes;
+ * wrong arguments are bugs and end the process, because TypeScript has checked them.
+ */
+import { createRequire } from 'node:module';
+import { StoreError } from '../base/errors.js';
+
+/** A row: what crosses per chunk. fingerprint[32], length u32, state u32; little-endian. */
+export const ROW_SIZE = 40;
+export const ROW_LENGTH_OFFSET = 32;
+export const ROW_STATE_OFFSET = 36;
+export const FINGERPRINT_SIZE = 32;
+export const DATA_STORE_ID_SIZE = 24;
+/** The chunk is stored, and its data store pinned for this stream. */
+export const STATE_KNOWN = 0;
+/** The chunk has to be stored by storeRecords. */
+export const STATE_NEW = 1;
+/** The resident index does not know and is not complete: ask the view, then admitRows. */
+export const STATE_UNKNOWN = 2;
+
+/** Bits of a set of digests. */
+export const DIGEST_XXH3 = 1;
+export const DIGEST_BLAKE3 = 2;
+export const DIGEST_SHA256 = 4;
+export const DIGEST_MD5 = 8;
+
+export type EngineHandle = number;
+export type StreamHandle = number;
+export type DigestHandle = number;
+/** 0: the real disk. Others: simulated disks made by diskCreate (tests). */
+export type DiskHandle = number;
+
+export interface GroupFormat {
+  readonly directory: string;
+  readonly disk: DiskHandle;
+  /** 16 random bytes each. */
+  readonly storeId: Uint8Array;
+  readonly realmId: Uint8Array;
+  readonly chunkSizeAverage: number;
+  readonly isEncrypted: boolean;
+}
+
+export interface GroupProbe {
+  readonly storeId: Uint8Array;
+  readonly realmId: Uint8Array;
+  readonly formatVersion: number;
+  readonly generation: number;
+  readonly incarnation: number;
+  readonly epoch: number;
+  readonly chunkSizeAverage: number;
+  readonly isEncrypted: boolean;
+  /** Superblock copies that could be read, of four. */
+  readonly superblockCopies: number;
+}
+
+export interface DataKey {
+  readonly epoch: number;
+  readonly key: Uint8Array;
+}
+
+export interface AttachParameters {
+  readonly directory: string;
+  readonly disk: DiskHandle;
+  /** 32 bytes each. */
+  readonly fingerprintKey: Uint8Array;
+  readonly chunkerKey: Uint8Array;
+  /** Absent in groups that are not encrypted. */
+  readonly logKey?: Uint8Array;
+  /** All epochs; empty in groups that are not encrypted. New data stores use activeEpoch (0: not sealed). */
+  readonly dataKeys: readonly DataKey[];
+  readonly activeEpoch: number;
+  /** 0 none, 1 fast, 2 best. */
+  readonly compression: number;
+  readonly residentIndexBytesMax: number;
+  readonly dataStoreSizeTarget: number;
+  readonly regionCacheBytesMax: number;
+  /** Reads only: takes no lock, writes nothing, repairs nothing. */
+  readonly isReadOnly: boolean;
+}
+
+export interface AttachReport {
+  readonly engine: EngineHandle;
+  readonly incarnation: number;
+  /** Of the last durable log record; 0: the log is empty. */
+  readonly lastSequence: number;
+  readonly firstSequence: number;
+  readonly dataStoreCount: number;
+  /** Unfinished data stores that were closed by scanning, bytes of torn log tails, log records taken from the other copy. */
+  readonly dataStoresRecovered: number;
+  readonly logBytesCut: number;
+  readonly logRecordsRepaired: number;
+  /** Data stores that could not be opened; their chunks answer absent. Hex ids and reasons. */
+  readonly damaged: readonly { readonly id: string; readonly reason: string }[];
+}
+
+export interface SegmentReport {
+  readonly rowCount: number;
+  /** Bytes up to the last cut; the rest has to be put in front of the stream's next segment. */
+  readonly consumed: number;
+  readonly newCount: number;
+  readonly unknownCount: number;
+}
+
+export interface StoreReport {
+  /** Plain bytes of chunks that were stored by this call, and what they take in data stores. */
+  readonly newBytes: number;
+  readonly storedBytes: number;
+}
+
+export interface StreamReport extends StoreReport {
+  /** Of the blockmap's root; for an empty stream, too. */
+  readonly root: Uint8Array;
+  readonly rootLength: number;
+  /** Levels of the blockmap above the chunks, at least 1. */
+  readonly depth: number;
+  readonly size: number;
+  readonly chunkCount: number;
+  readonly xxh3: Uint8Array;
+  readonly blake3?: Uint8Array;
+  readonly sha256?: Uint8Array;
+  readonly md5?: Uint8Array;
+}
+
+/** Names a blockmap: what a file's commit record keeps of it. */
+export interface BlockmapRoot {
+  readonly root: Uint8Array;
+  readonly rootLength: number;
+  readonly depth: number;
+}
+
+export interface RowsReport {
+  readonly rowCount: number;
+  /** Bytes of the first row's chunk that lie before the asked offset. */
+  readonly skip: number;
+  /** Plain bytes covered by the rows, from the first row's start. */
+  readonly covered: number;
+  /** A blockmap node whose place is not resident: look it up in the view, hintPlaces, call again. */
+  readonly unresolved?: Uint8Array;
+}
+
+export interface ReadReport {
+  readonly bytes: number;
+  /** Rows whose place is not resident; their state is STATE_UNKNOWN now. Nothing was written when not 0. */
+  readonly unresolvedCount: number;
+}
+
+export interface DataStoreInfo {
+  readonly id: string;
+  readonly path: string;
+  readonly isClosed: boolean;
+  readonly keyEpoch: number;
+  readonly incarnation: number;
+  readonly chunkCount: number;
+  readonly recordCount: number;
+  readonly plainBytes: number;
+  readonly storedBytes: number;
+  readonly blockmapPlainBytes: number;
+  readonly blockmapStoredBytes: number;
+  readonly fileBytes: number;
+}
+
+export interface Damage {
+  readonly dataStore: string;
+  readonly offset: number;
+  readonly reason: string;
+  /** Packed fingerprints (32 bytes each) of the chunks that cannot be read, as far as they are known. */
+  readonly fingerprints: Uint8Array;
+}
+
+export interface VerifyReport {
+  readonly recordCount: number;
+  readonly chunkCount: number;
+  readonly bytes: number;
+  readonly damages: readonly Damage[];
+}
+
+export interface EngineCounters {
+  readonly chunkCount: number;
+  readonly dataStoreCount: number;
+  /** Plain bytes of all chunks stored, what they take in records, and the same of blockmap nodes. */
+  readonly plainBytes: number;
+  readonly storedBytes: number;
+  readonly blockmapPlainBytes: number;
+  readonly blockmapStoredBytes: number;
+  readonly fileBytes: number;
+  readonly logBytes: number;
+  readonly residentEntries: number;
+  readonly residentBytes: number;
+  readonly residentIsComplete: boolean;
+  readonly streamsOpen: number;
+  readonly lastSequence: number;
+  readonly freeBytes: number;
+  /** Set when the engine refuses to write (I10): why. */
+  readonly stopped?: string;
+}
+
+export interface VolumeMeasure {
+  readonly sequentialIops: number;
+  readonly randomIops: number;
+  /** Of the block device, where it can be read. */
+  readonly isRotational?: boolean;
+}
+
+/** A log record as readLog packs it: sequence u64, type u8, 3 zero bytes, payload size u32, payload. */
+export const LOG_ROW_HEADER_SIZE = 16;
+/** An entry as appendLog takes it: type u8, 3 zero bytes, payload size u32, payload. */
+export const LOG_ENTRY_HEADER_SIZE = 8;
+
+export interface Binding {
+  /** Once per thread, at load: the class that failures are thrown as. Any thread. */
+  setErrorClass(errorClass: typeof StoreError): void;
+  /** Sizes of packed rows as C++ has them, and the names of its status codes, for the tests. Any thread. */
+  layout(): { readonly rowSize: number; readonly logRowHeaderSize: number; readonly codes: readonly string[] };
+
+  // --- a group's life ---
+  /** Makes an empty storage group in `directory`, which must exist and be empty. EXISTS, IO. */
+  formatGroup(format: GroupFormat): void;
+  /** Reads the superblock. NOT_FOUND: nothing there. CORRUPT: no quorum. UNSUPPORTED: newer format. */
+  probeGroup(directory: string, disk: DiskHandle): GroupProbe;
+  /** Locks, recovers, and opens a group; closes what an earlier process left unfinished. BUSY: in use. DENIED: wrong key. */
+  attach(parameters: AttachParameters): AttachReport;
+  /** Closes the group: data stores get their trailers. All streams must have ended. */
+  detach(engine: EngineHandle): void;
+  /** New data stores are sealed under this epoch from now on. Keys of epochs that are there already are ignored. */
+  setDataKeys(engine: EngineHandle, dataKeys: readonly DataKey[], activeEpoch: number): void;
+  /** 0 none, 1 fast, 2 best; for chunks stored from now on. Any thread. */
+  setCompression(engine: EngineHandle, compression: number): void;
+
+  // --- ingest: verbs of one stream are called in order, but storeRecords may run beside the next prepareSegment ---
+  /** `digests`: which whole-file digests are taken (XXH3 always). Any thread. */
+  openStream(engine: EngineHandle, digests: number): StreamHandle;
+  /**
+   * Cuts slab[offset, offset + size), names the chunks, looks them up and pins what is known. The segment begins at the
+   * stream's last cut. `freshOffset`: where bytes begin that no earlier call has seen (the digests take each byte once).
+   * Rows go to `rows`. The resident index is asked; chunks that this very stream has met before are known.
+   */
+  prepareSegment(
+    engine: EngineHandle,
+    stream: StreamHandle,
+    slab: Uint8Array,
+    offset: number,
+    freshOffset: number,
+    size: number,
+    isLast: boolean,
+    rows: Uint8Array,
+  ): SegmentReport;
+  /**
+   * Settles rows that were STATE_UNKNOWN: places[i] (24 bytes a row, of all rows) is the data store id the view gave, or
+   * zeros. Known places are pinned; places of data stores that are gone, and zeros, become STATE_NEW. Loads the
+   * fingerprints of the data stores that were hit into the resident index. Returns the count of new rows.
+   */
+  admitRows(engine: EngineHandle, stream: StreamHandle, rows: Uint8Array, rowCount: number, places: Uint8Array): number;
+  /**
+   * Compresses, verifies, seals and appends the STATE_NEW rows' chunks, which lie one after another from slab[offset].
+   * A failure makes the stream fail for good: finishStream will throw it. NO_SPACE, IO.
+   */
+  storeRecords(
+    engine: EngineHandle,
+    stream: StreamHandle,
+    slab: Uint8Array,
+    offset: number,
+    rows: Uint8Array,
+    rowCount: number,
+  ): StoreReport;
+  /** After the last segment was prepared and all were stored: stores what is left of the blockmap. */
+  finishStream(engine: EngineHandle, stream: StreamHandle): StreamReport;
+  /** Releases pins and memory, whatever the stream's state. After the commit, or to give it up. Any thread. */
+  closeStream(engine: EngineHandle, stream: StreamHandle): void;
+
+  // --- commit ---
+  /** Makes durable everything that storeRecords and finishStream have appended before the call. IO: the engine stops. */
+  sync(engine: EngineHandle): void;
+  /** Appends packed entries to both copies of the log, durably. Returns the first sequence number. IO: the engine stops. */
+  appendLog(engine: EngineHandle, entries: Uint8Array): number;
+  /** Packs records from sequence `from` on into `out` until it is full or the log ends. */
+  readLog(engine: EngineHandle, from: number, out: Uint8Array): { readonly bytes: number; readonly next: number };
+  /** Records that a checkpoint begins at this sequence; segments before the one before last may go. */
+  setCheckpoint(engine: EngineHandle, sequence: number, dropBefore: number): void;
+
+  // --- restore ---
+  /** Rows of the chunks that hold [offset, offset + length) of a file, at most `rows` has room for. */
+  readRows(engine: EngineHandle, map: BlockmapRoot, offset: number, length: number, rows: Uint8Array): RowsReport;
+  /**
+   * Fills slab[offset …] with the chunks of the rows, one after another: read, unsealed, decompressed, each fingerprint
+   * checked. CORRUPT names the chunk. Nothing unverified is ever left in the slab as a success.
+   */
+  readRecords(engine: EngineHandle, rows: Uint8Array, rowCount: number, slab: Uint8Array, offset: number): ReadReport;
+  /** Loads the fingerprints of these data stores (24 bytes each, packed) into the resident index. */
+  hintPlaces(engine: EngineHandle, ids: Uint8Array): void;
+
+  // --- view, verify, cleaner ---
+  /** Loads trailers of further data stores into the resident index; returns how many are left. */
+  warmIndex(engine: EngineHandle, dataStoreCountMax: number): number;
+  listDataStores(engine: EngineHandle): DataStoreInfo[];
+  /** Packs the fingerprints (32 bytes each) of a data store into `out`, from chunk `from` on; returns how many. */
+  readFingerprints(engine: EngineHandle, id: string, from: number, out: Uint8Array): number;
+  /** These data stores' fingerprints are in the view now: the resident index may forget them. */
+  markInView(engine: EngineHandle, ids: Uint8Array): void;
+  /** Reads every record of a data store past the cache: seal, table, decompression, fingerprints, trailer. */
+  verifyDataStore(engine: EngineHandle, id: string): VerifyReport;
+  /** Which of the rows' chunks cannot be found in any data store; their state becomes STATE_UNKNOWN. Returns the count. */
+  findRows(engine: EngineHandle, rows: Uint8Array, rowCount: number): number;
+  /** Any thread. */
+  counters(engine: EngineHandle): EngineCounters;
+
+  // --- whole-file digests outside of ingest; pure, any thread ---
+  digestOpen(digests: number): DigestHandle;
+  digestUpdate(digest: DigestHandle, bytes: Uint8Array): void;
+  /** Ends the digest and frees it. */
+  digestFinish(digest: DigestHandle): { xxh3: Uint8Array; blake3?: Uint8Array; sha256?: Uint8Array; md5?: Uint8Array };
+  digestDrop(digest: DigestHandle): void;
+
+  // --- small files and directories, durably (through native/io) ---
+  readSmallFile(path: string, sizeMax: number, disk: DiskHandle): Uint8Array;
+  replaceFile(path: string, content: Uint8Array, mode: number, disk: DiskHandle): void;
+  makeDirectory(path: string, disk: DiskHandle): void;
+  listDirectory(path: string, disk: DiskHandle): string[];
+  removeTree(path: string, disk: DiskHandle): void;
+  /** BUSY when another process holds it. The lock lives until unlockFile or the process's end. */
+  lockFile(path: string, disk: DiskHandle): number;
+  unlockFile(lock: number): void;
+  measureVolume(directory: string): VolumeMeasure;
+  /** Any file we write, as JSON text, from the same decoders. Keys may be absent: then the clear fields only. */
+  inspectFile(path: string, dataKeys: readonly DataKey[], logKey?: Uint8Array): string;
+
+  // --- simulated disks, for tests ---
+  diskCreate(): DiskHandle;
+  diskPlan(disk: DiskHandle, kind: number, operation: number, isForEver: boolean): void;
+  diskOperations(disk: DiskHandle): { readonly count: number; readonly wasHit: boolean };
+  diskCrash(disk: DiskHandle, seed: number): void;
+  diskCapacity(disk: DiskHandle, sizeMax: number): void;
+  diskDamage(disk: DiskHandle, path: string, offset: number, bytes: Uint8Array): void;
+  diskDrop(disk: DiskHandle): void;
+}
+
+let loaded: Binding | undefined;
+
+/** The addon, loaded once per thread. UNAVAILABLE when it has not been built. */
+export function binding(): Binding {
+  if (loaded === undefined) {
+    const require = createRequire(import.meta.url);
+    const root = new URL(import.meta.url).pathname.includes('/dist/src/') ? '../../../' : '../../';
+    try {
+      loaded = require(`${root}build-native/Release/granary.node`) as Binding;
+    } catch (cause) {
+      throw new StoreError('UNAVAILABLE', `the addon cannot be loaded (run: npm run build): ${String(cause)}`, {
+        cause,
+      });
+    }
+    loaded.setErrorClass(StoreError);
+  }
+  return loaded;
+}
