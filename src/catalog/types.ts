@@ -1,0 +1,161 @@
+/**
+ * What the catalog knows: storage groups, containers, files; and the interface that the flows, the front end and the
+ * command line use. Names of files are bytes (UTF-8, 1 … FILE_NAME_SIZE_MAX, no NUL): they are never paths of this machine.
+ * In TypeScript they are strings made by strict UTF-8 decoding, ordered by their bytes.
+ */
+import type { BlockmapRoot, EngineHandle } from '../native/binding.js';
+import type { KvStore } from '../view/kv.js';
+import type { Lane } from '../workers/pool.js';
+
+export type Compression = 'none' | 'fast' | 'best';
+export type Encryption = 'off' | 'static' | 'internal';
+
+export interface GroupSettings {
+  readonly compression: Compression;
+  readonly encryption: Encryption;
+  /** With internal encryption: a new key epoch begins after so many days. */
+  readonly rotationDays: number;
+  /** Physical bytes; 0: none. */
+  readonly quotaBytes: number;
+}
+
+export interface GroupRequest extends Partial<GroupSettings> {
+  readonly name: string;
+  /** Absolute; by default below the data directory. */
+  readonly path?: string;
+  readonly isPerformanceTier?: boolean;
+  /** Admit a volume that is slower than the minimum. */
+  readonly acceptSlow?: boolean;
+  readonly chunkSizeAverage?: number;
+  readonly passphrase?: string;
+  /** Content of a key file, as a second slot. */
+  readonly keyFile?: Uint8Array;
+}
+
+/** A group as `group show --json` prints it. */
+export interface GroupInfo extends GroupSettings {
+  readonly name: string;
+  readonly id: string;
+  readonly path: string;
+  readonly isPerformanceTier: boolean;
+  readonly chunkSizeAverage: number;
+  readonly isLocked: boolean;
+  readonly keyEpoch: number;
+  readonly admission?: { sequentialIops: number; randomIops: number; isRotational?: boolean };
+  /** Why the group cannot be used now: missing, damaged, stopped after an I/O error. */
+  readonly failure?: string;
+}
+
+/** What the flows need of an open group. */
+export interface OpenGroup {
+  readonly name: string;
+  readonly engine: EngineHandle;
+  /** Worker lane: performance tiers have their own. */
+  readonly lane: Lane;
+  readonly view: KvStore;
+  /** Are the resident index's answers final? While not, unknown rows have to be asked of the view. */
+  isResident(): boolean;
+  /** Data store ids (24 bytes each, zeros: absent) that the view has for packed fingerprints (32 bytes each). */
+  places(fingerprints: Uint8Array): Promise<Uint8Array>;
+  /** Throws NO_SPACE when the volume is at its floor or the quota is used up; BUSY, IO when the group has stopped writing. */
+  admitIngest(): void;
+}
+
+export interface ContainerInfo {
+  readonly name: string;
+  readonly id: number;
+  readonly group: string;
+  readonly createdMs: number;
+}
+
+export interface FileDigests {
+  /** Hex. xxh3 is there always. */
+  readonly xxh3: string;
+  readonly blake3?: string;
+  readonly sha256?: string;
+  readonly md5?: string;
+}
+
+/** A committed version of a file. */
+export interface FileRecord extends FileDigests {
+  readonly path: string;
+  /** The sequence number of its commit record. */
+  readonly version: number;
+  readonly size: number;
+  readonly createdMs: number;
+  readonly map: BlockmapRoot;
+  /** Plain bytes of chunks that this file brought, and what they took in data stores, blockmap included. */
+  readonly newBytes: number;
+  readonly storedBytes: number;
+  readonly chunkCount: number;
+}
+
+/** What ingest hands over to be committed. */
+export interface FileDraft extends FileDigests {
+  readonly size: number;
+  readonly map: BlockmapRoot;
+  readonly newBytes: number;
+  readonly storedBytes: number;
+  readonly chunkCount: number;
+}
+
+export interface FilePage {
+  readonly files: readonly FileRecord[];
+  /** Give it as `after` for the next page; absent at the end. */
+  readonly next?: string;
+}
+
+export interface ByteStatistics {
+  readonly logicalBytes: number;
+  /** Plain bytes of distinct chunks (for a container or file: those it brought first). */
+  readonly uniqueBytes: number;
+  readonly storedBytes: number;
+  readonly files: number;
+  readonly chunks: number;
+  readonly dataStores: number;
+  readonly dedupSavedBytes: number;
+  readonly compressionSavedBytes: number;
+  readonly dedupSavingsPercent: number;
+  readonly compressionSavingsPercent: number;
+  readonly savingsPercent: number;
+}
+
+export interface Catalog {
+  // --- groups ---
+  addGroup(request: GroupRequest): Promise<GroupInfo & { recoveryKey?: string }>;
+  listGroups(): GroupInfo[];
+  showGroup(name: string): GroupInfo;
+  updateGroup(name: string, change: Partial<GroupSettings>): Promise<GroupInfo>;
+  /** EXISTS while it has containers. Its directory is emptied. */
+  deleteGroup(name: string): Promise<void>;
+  /** Opens an encrypted group with a passphrase, a key file's content or a recovery key. DENIED: it does not fit. */
+  unlockGroup(name: string, secret: { passphrase?: string; keyFile?: Uint8Array; recoveryKey?: string }): Promise<GroupInfo>;
+  /** NOT_FOUND; DENIED while locked; the failure it stopped with. */
+  openGroup(name: string): OpenGroup;
+
+  // --- containers ---
+  addContainer(name: string, group?: string): Promise<ContainerInfo>;
+  listContainers(): ContainerInfo[];
+  showContainer(name: string): ContainerInfo & ByteStatistics;
+  /** EXISTS while it has files, unless `withFiles`. */
+  deleteContainer(name: string, withFiles: boolean): Promise<void>;
+  /** The container and its open group: NOT_FOUND, DENIED as openGroup. */
+  openContainer(name: string): { container: ContainerInfo; group: OpenGroup };
+
+  // --- files ---
+  /** NOT_FOUND when there is none. */
+  file(container: string, path: string): Promise<FileRecord>;
+  listFiles(container: string, query: { prefix?: string; after?: string; limit?: number }): Promise<FilePage>;
+  /**
+   * The commit point: syncs the group's data stores, writes the commit record durably, updates the view, then resolves.
+   * A file of that name is replaced; its bytes are freed by the cleaner. Many calls at once share the syncs.
+   */
+  putFile(container: string, path: string, draft: FileDraft): Promise<FileRecord>;
+  deleteFile(container: string, path: string): Promise<void>;
+
+  // --- statistics ---
+  statistics(scope?: { group?: string; container?: string }): Promise<ByteStatistics>;
+
+  /** Ends background work, closes views and groups. No call may be under way. */
+  close(): Promise<void>;
+}
