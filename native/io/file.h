@@ -28,7 +28,8 @@ class File {
   // Reads up to out.size() bytes; fewer only at the end of the file. Returns the count.
   virtual Result<size_t> ReadAt(uint64_t offset, Bytes out) = 0;
   virtual Status WriteAt(uint64_t offset, ConstBytes bytes) = 0;
-  // Makes all completed writes durable (fdatasync). A failure is final: the file must not be written again (I10).
+  // Makes all completed writes durable (fdatasync). A failure is final (I10): every later WriteAt and Sync of this object
+  // is kIo, since the kernel may have marked the lost pages clean.
   virtual Status Sync() = 0;
   // Extends the file to `size` with zeros and reserves the space, so that later writes change no metadata.
   virtual Status Allocate(uint64_t size) = 0;
@@ -56,6 +57,9 @@ class FileSystem {
 
 // The one for real disks. Static storage.
 FileSystem* PosixFileSystem();
+
+// The directory a path lies in ("/a/b" -> "/a").
+std::string DirectoryOf(const std::string& path);
 
 // Whole small files. Replace: temporary name, write, sync, rename, sync of the directory.
 Result<Buffer> ReadWholeFile(FileSystem* files, const std::string& path, size_t size_max);
