@@ -20,6 +20,10 @@ export const SLAB_COUNT_MAX = 64;
 export const STAGING_SIZE_MAX = 64 * KIB;
 /** Segments of one stream that may be under way at once: one being cut, one being stored, one being filled, one spare. */
 export const STREAM_SEGMENTS_MAX = 4;
+/** While fewer slabs than this are in work and others wait, streams with partly filled slabs have to submit them. */
+export const SLABS_IN_WORK_MIN = 4;
+/** Restores together may hold this share of a lane's slabs: clients that read slowly do not stop ingest. */
+export const RESTORE_SLAB_SHARE = 0.5;
 /** What a socket may still deliver after it was paused (uWebSockets.js reads up to 512 KiB at a time). */
 export const OVERRUN_SIZE_MAX = MIB;
 /** Worker threads of a lane. */
@@ -71,6 +75,8 @@ export const VIEW_BATCH_MAX = 8192;
 // --- restore ---
 /** Segments read ahead of what the client has taken. */
 export const READ_AHEAD_SEGMENTS = 4;
+/** Read-ahead leaves this share of the restores' slabs to restores that have none yet. */
+export const READ_AHEAD_FREE_SHARE = 0.25;
 
 // --- front ---
 export const CONNECTIONS_MAX = 16384;
@@ -80,8 +86,25 @@ export const REQUEST_HEADER_COUNT_MAX = 96;
 export const JSON_BODY_SIZE_MAX = MIB;
 /** Headers have to be complete within it (slow clients). */
 export const HEADER_TIMEOUT_MS = 20_000;
-/** A body must bring MIN_RATE_BYTES in each such window, unless we have paused it. */
+/** A body must bring BODY_WINDOW_BYTES_MIN in each such window, unless we have paused it. */
 export const BODY_STALL_TIMEOUT_MS = 60_000;
+export const BODY_WINDOW_BYTES_MIN = 64 * KIB;
+/** A client that takes nothing of one HTTP_RESPONSE_CHUNK for so long has gone. */
+export const SEND_STALL_TIMEOUT_MS = 300_000;
+/** Idle keep-alive connections are closed after it. */
+export const IDLE_TIMEOUT_MS = 60_000;
+/** How much of a refused body is read and dropped, and how long, so that the client sees the answer before the close. */
+export const DRAIN_SIZE_MAX = MIB;
+export const DRAIN_TIMEOUT_MS = 2000;
+/** One WebSocket message. */
+export const WEBSOCKET_MESSAGE_SIZE_MAX = 8 * MIB;
+/** Above the low mark send() asks its caller to wait; above the maximum it refuses. */
+export const WEBSOCKET_BACKLOG_LOW = MIB;
+export const WEBSOCKET_BACKLOG_MAX = 32 * MIB;
+/** Silence after which a WebSocket is pinged, and closed when nothing comes back. */
+export const WEBSOCKET_IDLE_SECONDS = 60;
+/** Addresses whose failed log-ins are remembered. */
+export const AUTH_ADDRESSES_MAX = 4096;
 /** Answer bytes handed to the kernel but not taken by a client before we stop reading data stores for it. */
 export const SEND_BUFFER_MAX = 4 * MIB;
 export const GRACE_SECONDS_DEFAULT = 10;
@@ -107,3 +130,35 @@ export const TIER_RANDOM_IOPS_MIN = 850;
 export const SMALL_FILE_SIZE_MAX = 16 * MIB;
 export const QUOTA_BYTES_MIN = MIB;
 export const HTTP_RESPONSE_CHUNK = 256 * KIB;
+
+// --- catalog: background work, checkpoints, memory ---
+/** Each group looks this often at its counters, and for background work that is due. */
+export const BACKGROUND_TICK_MS = 1000;
+/** Background work waits until nothing was committed for so long. */
+export const BACKGROUND_IDLE_MS = 2000;
+/** Key rotation is looked at this often. */
+export const ROTATION_CHECK_MS = 3600_000;
+/** Data stores whose trailers one task loads into the resident index. */
+export const WARM_DATA_STORES = 4;
+/** Bytes of a checkpoint's entries that one append to the log takes. */
+export const CHECKPOINT_BATCH_BYTES = 256 * KIB;
+/** Bytes that one readLog answers while the view is brought up to date. */
+export const REPLAY_BUFFER_BYTES = MIB;
+/** Names of encrypted groups are ordered in memory, about 100 bytes each; beyond so many a listing is UNSUPPORTED. */
+export const LISTED_NAMES_MAX = 2_000_000;
+/** RocksDB: block cache, write buffer. */
+export const VIEW_CACHE_BYTES = 64 * MIB;
+export const VIEW_WRITE_BUFFER_BYTES = 16 * MIB;
+/** Values sealed or opened in one go before other work of the event loop gets its turn. */
+export const VIEW_SEAL_BURST = 512;
+export const USER_COUNT_MAX = 1024;
+
+// --- keyring ---
+/** What a stored keyring may ask of us: below, it is too cheap to guess; above, it would take all memory (16 MiB … 1 GiB). */
+export const SCRYPT_COST_MIN = 2 ** 14;
+export const SCRYPT_COST_MAX = 2 ** 20;
+export const SCRYPT_PARALLEL_MAX = 4;
+export const KEY_SLOTS_MAX = 16;
+export const KEY_FILE_SIZE_MAX = MIB;
+/** Copies of keyring and system file. */
+export const STATE_FILE_SIZE_MAX = 8 * MIB;
