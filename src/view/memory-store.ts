@@ -1,0 +1,58 @@
+/**
+ * The view in memory: for tests, for simulated disks, and for groups that are read without their view (verify, inspect).
+ * Keys are kept as Latin-1 strings, whose order is the order of their bytes.
+ */
+import BTree from 'sorted-btree';
+import type { KvOperation, KvRange, KvStore } from './kv.js';
+
+// The package is CommonJS behind an ES module flag: Node wraps its default export once more.
+const Tree = (BTree as unknown as { default: typeof BTree }).default ?? BTree;
+
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+export class MemoryStore implements KvStore {
+  readonly #pairs = new Tree<string, Uint8Array>(undefined, compareText);
+
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.#pairs.get(text(key))?.slice();
+  }
+
+  async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    return keys.map(key => this.#pairs.get(text(key))?.slice());
+  }
+
+  async batch(operations: readonly KvOperation[]): Promise<void> {
+    for (const operation of operations) {
+      if (operation.type === 'put') this.#pairs.set(text(operation.key), operation.value.slice());
+      else this.#pairs.delete(text(operation.key));
+    }
+  }
+
+  scan(range: KvRange): AsyncIterable<readonly [Uint8Array, Uint8Array]> {
+    const snapshot = this.#pairs.clone();
+    const low = range.from === undefined ? '' : text(range.from);
+    const high = range.to === undefined ? undefined : text(range.to);
+    const selected: [string, Uint8Array][] = [];
+    for (const [key, value] of snapshot.entries(low)) {
+      if (high !== undefined && key >= high) break;
+      selected.push([key, value]);
+    }
+    if (range.isReverse === true) selected.reverse();
+    const limited = range.limit === undefined ? selected : selected.slice(0, range.limit);
+    return pairs(limited);
+  }
+
+  async close(): Promise<void> {}
+}
+
+async function* pairs(
+  selected: readonly [string, Uint8Array][],
+): AsyncGenerator<readonly [Uint8Array, Uint8Array]> {
+  for (const [key, value] of selected) yield [Buffer.from(key, 'latin1'), value.slice()];
+}
