@@ -1,0 +1,49 @@
+// The cut rule over 32 positions at a time.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "chunk/chunker_scan.h"
+
+namespace granary {
+namespace {
+
+struct VectorAvx2 {
+  using Lanes = __m256i;
+  static constexpr size_t kPositions = 32;
+
+  explicit VectorAvx2(const CutRule& rule) : below_threshold(_mm256_set1_epi32(rule.filter_threshold - 1)) {
+    for (int word = 0; word < 3; ++word) {
+      multiplier[word] = _mm256_set1_epi32(static_cast<int>(rule.filter_multiplier[word]));
+    }
+  }
+  static Lanes Load(const uint8_t* from) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  }
+  static Lanes Add(Lanes a, Lanes b) { return _mm256_add_epi32(a, b); }
+  static Lanes Subtract(Lanes a, Lanes b) { return _mm256_sub_epi32(a, b); }
+  static Lanes Multiply(Lanes a, Lanes b) { return _mm256_mullo_epi32(a, b); }
+  bool AnyPasses(Lanes a, Lanes b, Lanes c, Lanes d) const {
+    const Lanes largest = _mm256_max_epi32(_mm256_max_epi32(a, b), _mm256_max_epi32(c, d));
+    return _mm256_movemask_epi8(_mm256_cmpgt_epi32(largest, below_threshold)) != 0;
+  }
+  uint64_t PassMask(Lanes a, Lanes b, Lanes c, Lanes d) const {
+    const Lanes ab = _mm256_or_si256(Marked(a, 0x000000ff), Marked(b, 0x0000ff00));
+    const Lanes cd = _mm256_or_si256(Marked(c, 0x00ff0000), Marked(d, static_cast<int>(0xff000000)));
+    return static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_or_si256(ab, cd)));
+  }
+  Lanes Marked(Lanes phase, int byte) const {
+    return _mm256_and_si256(_mm256_cmpgt_epi32(phase, below_threshold), _mm256_set1_epi32(byte));
+  }
+
+  Lanes multiplier[3];
+  Lanes below_threshold;
+};
+
+}  // namespace
+
+size_t ScanAvx2(const uint8_t* data, size_t from, size_t to, const CutRule& rule, uint64_t threshold) {
+  return ScanVectors<VectorAvx2>(data, from, to, rule, threshold);
+}
+
+}  // namespace granary
+#endif
