@@ -129,7 +129,10 @@ export interface Catalog {
   /** EXISTS while it has containers. Its directory is emptied. */
   deleteGroup(name: string): Promise<void>;
   /** Opens an encrypted group with a passphrase, a key file's content or a recovery key. DENIED: it does not fit. */
-  unlockGroup(name: string, secret: { passphrase?: string; keyFile?: Uint8Array; recoveryKey?: string }): Promise<GroupInfo>;
+  unlockGroup(
+    name: string,
+    secret: { passphrase?: string; keyFile?: Uint8Array; recoveryKey?: string },
+  ): Promise<GroupInfo>;
   /** NOT_FOUND; DENIED while locked; the failure it stopped with. */
   openGroup(name: string): OpenGroup;
 

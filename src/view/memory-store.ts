@@ -2,11 +2,8 @@
  * The view in memory: for tests, for simulated disks, and for groups that are read without their view (verify, inspect).
  * Keys are kept as Latin-1 strings, whose order is the order of their bytes.
  */
-import BTree from 'sorted-btree';
 import type { KvOperation, KvRange, KvStore } from './kv.js';
-
-// The package is CommonJS behind an ES module flag: Node wraps its default export once more.
-const Tree = (BTree as unknown as { default: typeof BTree }).default ?? BTree;
+import { SortedTree } from './sorted-tree.js';
 
 function text(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
@@ -17,7 +14,7 @@ function compareText(a: string, b: string): number {
 }
 
 export class MemoryStore implements KvStore {
-  readonly #pairs = new Tree<string, Uint8Array>(undefined, compareText);
+  readonly #pairs = new SortedTree<string, Uint8Array>(undefined, compareText);
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
     return this.#pairs.get(text(key))?.slice();

@@ -3,9 +3,9 @@
  * Keys and values must be Buffers: anything else is turned into a string by the package.
  */
 declare module 'rocksdb' {
-  type Callback<T = void> = (error: Error | null | undefined, result: T) => void;
+  export type Callback<T = void> = (error: Error | null | undefined, result: T) => void;
 
-  interface OpenOptions {
+  export interface OpenOptions {
     readonly createIfMissing: boolean;
     readonly compression: boolean;
     readonly cacheSize: number;
@@ -13,7 +13,7 @@ declare module 'rocksdb' {
     readonly infoLogLevel?: 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'header';
   }
 
-  interface IteratorOptions {
+  export interface IteratorOptions {
     readonly gte?: Buffer;
     readonly lt?: Buffer;
     readonly reverse?: boolean;
@@ -21,17 +21,17 @@ declare module 'rocksdb' {
     readonly fillCache?: boolean;
   }
 
-  interface RocksIterator {
+  export interface RocksIterator {
     /** Calls back with nothing at the end. */
     next(callback: (error: Error | null | undefined, key?: Buffer, value?: Buffer) => void): void;
     end(callback: Callback): void;
   }
 
-  type BatchOperation =
+  export type BatchOperation =
     | { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer }
     | { readonly type: 'del'; readonly key: Buffer };
 
-  interface RocksDatabase {
+  export interface RocksDatabase {
     open(options: OpenOptions, callback: Callback): void;
     close(callback: Callback): void;
     getMany(keys: Buffer[], callback: Callback<(Buffer | undefined)[]>): void;

@@ -30,7 +30,10 @@ export class SealedStore implements KvStore {
       salt = randomBytes(SALT_SIZE);
       await store.batch([{ type: 'put', key: SALT_KEY, value: salt }]);
     }
-    return new SealedStore(store, new Uint8Array(hkdfSync('sha256', viewKey, salt, 'granary view value', 32)));
+    return new SealedStore(
+      store,
+      new Uint8Array(hkdfSync('sha256', viewKey, salt, 'granary view value', 32)),
+    );
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
