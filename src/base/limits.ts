@@ -162,3 +162,17 @@ export const KEY_SLOTS_MAX = 16;
 export const KEY_FILE_SIZE_MAX = MIB;
 /** Copies of keyring and system file. */
 export const STATE_FILE_SIZE_MAX = 8 * MIB;
+
+// --- command line ---
+/** One read of a file that is put, one write to the socket. */
+export const TRANSFER_BUFFER_SIZE = MIB;
+/** Buffers of a transfer: one being read, one in the socket, the rest smooth the two. */
+export const TRANSFER_BUFFERS_MAX = 4;
+/** Restored bytes that are gathered for one write to the file. */
+export const RESTORE_WRITE_SIZE = 2 * MIB;
+/** Restored bytes that wait for the disk before the socket is paused. */
+export const RESTORE_BACKLOG_MAX = 8 * MIB;
+/** A JSON answer; listings are paged, so none is longer. */
+export const ANSWER_SIZE_MAX = 16 * MIB;
+/** Redrawing of the progress bar. */
+export const PROGRESS_INTERVAL_MS = 200;

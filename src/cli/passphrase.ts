@@ -1,0 +1,62 @@
+/** Secrets come from a file, the environment or a prompt on a terminal; never from the command line's arguments. */
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+import { StoreError } from '../base/errors.js';
+import { PASSPHRASE_SIZE_MAX } from '../base/limits.js';
+
+export const PASSPHRASE_VARIABLE = 'GRANARY_PASSPHRASE';
+
+/** The file's first line. INVALID when it cannot be read, is empty or too long. */
+export function passphraseOfFile(path: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new StoreError('INVALID', `the passphrase file ${path} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+  return checkPassphrase(text.split(/\r?\n/, 1)[0]!, `the passphrase file ${path}`);
+}
+
+function checkPassphrase(passphrase: string, where: string): string {
+  if (passphrase === '') throw new StoreError('INVALID', `${where} holds no passphrase`);
+  if (Buffer.byteLength(passphrase) > PASSPHRASE_SIZE_MAX) {
+    throw new StoreError('INVALID', `${where} holds a passphrase of more than ${PASSPHRASE_SIZE_MAX} bytes`);
+  }
+  return passphrase;
+}
+
+/** From the file, else the environment, else a prompt when there is a terminal; undefined: from nowhere. */
+export async function findPassphrase(
+  file: string | undefined,
+  prompt: string,
+  isNew: boolean,
+): Promise<string | undefined> {
+  if (file !== undefined) return passphraseOfFile(file);
+  const given = process.env[PASSPHRASE_VARIABLE];
+  if (given !== undefined && given !== '') return checkPassphrase(given, PASSPHRASE_VARIABLE);
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined;
+  const first = checkPassphrase(await ask(prompt), 'the prompt');
+  if (isNew && (await ask('The same again: ')) !== first) {
+    throw new StoreError('INVALID', 'the two passphrases differ');
+  }
+  return first;
+}
+
+/** Reads a line without showing it. */
+function ask(prompt: string): Promise<string> {
+  process.stderr.write(prompt);
+  const nowhere = new Writable({ write: (_bytes, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true });
+  return new Promise((resolve, reject) => {
+    lines.on('SIGINT', () => {
+      lines.close();
+      reject(new StoreError('CANCELLED', 'no passphrase was given'));
+    });
+    lines.question('', answer => {
+      lines.close();
+      process.stderr.write('\n');
+      resolve(answer);
+    });
+  });
+}
