@@ -57,13 +57,19 @@ DerivedKey DeriveKey(const Key& data_key, ConstBytes salt, const char* purpose) 
   CHECK(kdf != nullptr);
   std::array<uint8_t, 64> derived;
   char digest[] = "SHA256";
-  OSSL_PARAM parameters[] = {
-      OSSL_PARAM_construct_utf8_string("digest", digest, 0),
-      OSSL_PARAM_construct_octet_string("key", const_cast<uint8_t*>(data_key.data()), data_key.size()),
-      OSSL_PARAM_construct_octet_string("salt", const_cast<uint8_t*>(salt.data()), salt.size()),
-      OSSL_PARAM_construct_octet_string("info", const_cast<char*>(purpose), std::strlen(purpose)),
-      OSSL_PARAM_construct_end(),
+  // OpenSSL takes an absent salt or purpose where RFC 5869 has an empty one, but not an empty octet string.
+  OSSL_PARAM parameters[5];
+  size_t count = 0;
+  const auto add = [&](const char* name, ConstBytes value) {
+    if (value.empty()) return;
+    parameters[count++] =
+        OSSL_PARAM_construct_octet_string(name, const_cast<uint8_t*>(value.data()), value.size());
   };
+  parameters[count++] = OSSL_PARAM_construct_utf8_string("digest", digest, 0);
+  add("key", data_key);
+  add("salt", salt);
+  add("info", ConstBytes(reinterpret_cast<const uint8_t*>(purpose), std::strlen(purpose)));
+  parameters[count] = OSSL_PARAM_construct_end();
   EVP_KDF_CTX* context = EVP_KDF_CTX_new(kdf);
   CHECK(context != nullptr);
   CHECK(EVP_KDF_derive(context, derived.data(), derived.size(), parameters) == 1);
