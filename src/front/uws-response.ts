@@ -1,0 +1,190 @@
+/**
+ * One answer over uWebSockets.js. The status and headers are kept until the first byte, since the library wants all of
+ * it inside one cork; with a Content-Length the body goes through tryEnd(), which copies nothing and tells how much the
+ * kernel took, otherwise through chunked write(), which copies what the kernel did not take.
+ */
+
+import type * as Uws from 'uWebSockets.js';
+import { STATUS_CODES } from 'node:http';
+import { assert } from '../base/assert.js';
+import { StoreError } from '../base/errors.js';
+import type { HttpHeaders, HttpResponse } from './http.js';
+
+export function statusLine(status: number): string {
+  return `${status} ${STATUS_CODES[status] ?? 'Unknown'}`;
+}
+
+export interface UwsResponseEvents {
+  /** The next call ends the answer: the last moment at which the raw object may be touched. May be called twice. */
+  onEnding(): void;
+  /** Once; the raw object is dead. */
+  onClosed(response: UwsResponse): void;
+}
+
+interface Waiter {
+  resolve(): void;
+  reject(error: StoreError): void;
+}
+
+export class UwsResponse implements HttpResponse {
+  readonly #raw: Uws.HttpResponse;
+  readonly #events: UwsResponseEvents;
+  #head: { status: number; headers: HttpHeaders } | undefined;
+  #isFlushed = false;
+  #isClosed = false;
+  #total: number | undefined;
+  #sent = 0;
+  /** What the kernel has not taken of the last write, with a Content-Length. */
+  #pending: Uint8Array | undefined;
+  #pendingOffset = 0;
+  #isBlocked = false;
+  #waiters: Waiter[] = [];
+
+  constructor(raw: Uws.HttpResponse, events: UwsResponseEvents) {
+    this.#raw = raw;
+    this.#events = events;
+    raw.onWritable(offset => this.#onWritable(offset));
+  }
+
+  get isHeadSent(): boolean {
+    return this.#head !== undefined;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  head(status: number, headers: HttpHeaders): void {
+    assert(this.#head === undefined, 'an answer has one head');
+    this.#head = { status, headers };
+    const length = headers['content-length'];
+    if (length !== undefined) this.#total = Number(length);
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#isClosed) return false;
+    assert(this.#head !== undefined && !this.#isBlocked, 'write after head, and after drained');
+    if (bytes.length === 0) return true;
+    if (this.#total !== undefined) this.#account(bytes.length);
+    this.#raw.cork(() => {
+      this.#flushHead();
+      if (this.#total === undefined) this.#isBlocked = !this.#raw.write(bytes);
+      else this.#send(bytes);
+    });
+    return !this.#isBlocked;
+  }
+
+  drained(): Promise<void> {
+    if (this.#isClosed && (this.#total === undefined || this.#sent < this.#total))
+      return Promise.reject(gone());
+    if (!this.#isBlocked) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  end(bytes?: Uint8Array): void {
+    if (this.#isClosed) return;
+    const head = this.#head;
+    assert(head !== undefined, 'end after head');
+    const size = bytes?.length ?? 0;
+    if (this.#total !== undefined && this.#sent + size !== this.#total) return this.abort();
+    const raw = this.#raw;
+    const isLast = head.headers.connection === 'close';
+    const isStreaming = this.#isFlushed;
+    this.#events.onEnding();
+    this.#close();
+    raw.cork(() => {
+      this.#flushHead();
+      if (isStreaming && this.#total !== undefined) raw.tryEnd(bytes!, this.#total);
+      else raw.end(bytes, isLast);
+    });
+  }
+
+  endHead(): void {
+    if (this.#isClosed) return;
+    const head = this.#head;
+    assert(head !== undefined && !this.#isFlushed, 'an answer without body has a head and nothing else');
+    const raw = this.#raw;
+    this.#events.onEnding();
+    this.#close();
+    raw.cork(() => {
+      this.#flushHead();
+      if (this.#total !== undefined) raw.writeHeader('content-length', String(this.#total));
+      raw.endWithoutBody(undefined, head.headers.connection === 'close');
+    });
+  }
+
+  abort(): void {
+    if (this.#isClosed) return;
+    const raw = this.#raw;
+    this.#events.onEnding();
+    this.#close();
+    raw.close();
+  }
+
+  /** The library says that the connection is gone; `raw` is dead already. */
+  onAborted(): void {
+    this.#close();
+  }
+
+  #account(size: number): void {
+    this.#sent += size;
+    assert(this.#sent <= this.#total!, 'an answer is not longer than its Content-Length');
+    if (this.#sent === this.#total) this.#events.onEnding();
+  }
+
+  /** Inside a cork. Content-Length is written by tryEnd() and end() themselves. */
+  #flushHead(): void {
+    if (this.#isFlushed) return;
+    this.#isFlushed = true;
+    const { status, headers } = this.#head!;
+    this.#raw.writeStatus(statusLine(status));
+    for (const [name, value] of Object.entries(headers)) {
+      if (name !== 'content-length') this.#raw.writeHeader(name, value);
+    }
+  }
+
+  #send(bytes: Uint8Array): void {
+    const before = this.#raw.getWriteOffset();
+    const [isTaken, isDone] = this.#raw.tryEnd(bytes, this.#total!);
+    if (isDone) return this.#close();
+    if (isTaken) return;
+    this.#pending = bytes;
+    this.#pendingOffset = before;
+    this.#isBlocked = true;
+  }
+
+  /** The kernel has room. The answer is whether everything pending was taken. */
+  #onWritable(offset: number): boolean {
+    if (this.#isClosed || !this.#isBlocked) return true;
+    if (this.#pending !== undefined) {
+      const rest = this.#pending.subarray(offset - this.#pendingOffset);
+      const [isTaken, isDone] = this.#raw.tryEnd(rest, this.#total!);
+      if (!isTaken && !isDone) return false;
+      this.#pending = undefined;
+      if (isDone) {
+        this.#unblock();
+        this.#close();
+        return true;
+      }
+    }
+    this.#unblock();
+    return true;
+  }
+
+  #unblock(): void {
+    this.#isBlocked = false;
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve();
+  }
+
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#pending = undefined;
+    this.#events.onClosed(this);
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(gone());
+  }
+}
+
+function gone(): StoreError {
+  return new StoreError('CANCELLED', 'the client has gone before the answer was complete');
+}

@@ -1,0 +1,231 @@
+/**
+ * HttpServer over uWebSockets.js (npm alias of uws-pack 20.0.8): plain HTTP and WebSocket, no TLS (writing while bulk
+ * data arrives resets TLS connections in this build).
+ *
+ * Rules this build forces, each one reproduced: onAborted is attached before anything else and nothing may be thrown
+ * out of a callback, or the whole process ends; data is valid inside onData only; resume() after the end throws; an answer
+ * to HEAD is written as a Content-Length header and endWithoutBody(). What it does by itself and cannot be changed: idle
+ * connections and bodies below 16 KB/s are closed after about 10 s, so are readers that take nothing for so long; 100
+ * Continue is sent before we are asked; a request without Host or with a folded header is never answered and closed by
+ * that timer; a request line that is split in front of or inside ' HTTP/1.1' is answered 505; single idle connections
+ * cannot be closed, so a stop closes them with the last stream.
+ */
+import type * as Uws from 'uWebSockets.js';
+import { assert } from '../base/assert.js';
+import type { Timer } from '../base/clock.js';
+import { StoreError } from '../base/errors.js';
+import { CONNECTIONS_MAX, REQUEST_HEADER_SIZE_MAX } from '../base/limits.js';
+import type {
+  HttpHandlers,
+  HttpRequest,
+  HttpRequestHead,
+  HttpServer,
+  ListenAddress,
+  ListenOptions,
+  ServerContext,
+  UpgradeAnswer,
+} from './http.js';
+import { deliverTo, RequestBody } from './request-body.js';
+import { addressText, type HeadRefusal, isRefusal, readHead, refusalBody } from './request-head.js';
+import { statusLine, UwsResponse } from './uws-response.js';
+import { type UwsSocketData, webSocketBehaviour } from './uws-websocket.js';
+
+type UwsModule = typeof Uws;
+type RawRequest = Uws.HttpRequest;
+type RawResponse = Uws.HttpResponse;
+
+let loading: Promise<UwsModule> | undefined;
+
+/** The binary, loaded once per process. UNAVAILABLE where there is none for this platform. */
+export function loadUws(): Promise<UwsModule> {
+  // Read by the binary when it is loaded; 4 KiB otherwise.
+  process.env.UWS_HTTP_MAX_HEADERS_SIZE = String(REQUEST_HEADER_SIZE_MAX);
+  loading ??= import('uWebSockets.js').then(
+    module => {
+      // Leaves the server's name out of answers.
+      (module as unknown as { _cfg?: (key: string) => void })._cfg?.('999999990007');
+      return module;
+    },
+    cause => {
+      throw new StoreError('UNAVAILABLE', 'there is no uWebSockets.js binary for this platform', { cause });
+    },
+  );
+  return loading;
+}
+
+export class UwsServer implements HttpServer {
+  readonly #handlers: HttpHandlers;
+  readonly #context: ServerContext;
+  readonly #active = new Set<UwsResponse>();
+  readonly #sockets = new Set<UwsSocketData>();
+  #uws: UwsModule | undefined;
+  #app: Uws.TemplatedApp | undefined;
+  #listenSocket: Uws.us_listen_socket | undefined;
+  #isStopping = false;
+  #onQuiet: (() => void) | undefined;
+
+  constructor(handlers: HttpHandlers, context: ServerContext) {
+    this.#handlers = handlers;
+    this.#context = context;
+  }
+
+  get activeCount(): number {
+    return this.#active.size;
+  }
+
+  async listen(options: ListenOptions): Promise<ListenAddress> {
+    assert(this.#app === undefined, 'a server listens once');
+    if (options.tls !== undefined) throw new StoreError('UNSUPPORTED', 'this server has no TLS');
+    this.#uws = await loadUws();
+    const app = this.#uws.App();
+    this.#app = app;
+    app.ws<UwsSocketData>('/*', {
+      ...webSocketBehaviour(this.#sockets, this.#context.log),
+      upgrade: (response, request, context) => this.#onUpgrade(response, request, context),
+    });
+    app.any('/*', (response, request) => this.#onRequest(response, request));
+    this.#listenSocket = await openListener(app, options);
+    return { host: options.host, port: this.#uws.us_socket_local_port(this.#listenSocket), isTls: false };
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    if (this.#app === undefined || this.#isStopping) return;
+    this.#isStopping = true;
+    if (this.#listenSocket !== undefined) this.#uws!.us_listen_socket_close(this.#listenSocket);
+    for (const data of [...this.#sockets]) data.connection?.close(1001, 'the server stops');
+    await this.#quiet(graceMs);
+    this.#app.close();
+  }
+
+  /** Resolves when no request is under way, or after `graceMs`. */
+  #quiet(graceMs: number): Promise<void> {
+    if (this.#active.size === 0) return Promise.resolve();
+    return new Promise(resolve => {
+      const timer: Timer = this.#context.clock.after(graceMs, resolve);
+      this.#onQuiet = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  #onRequest(raw: RawResponse, request: RawRequest): void {
+    let response: UwsResponse | undefined;
+    try {
+      let exchange: Exchange | undefined;
+      raw.onAborted(() => exchange?.onAborted());
+      const head = readHead(rawHead(raw, request));
+      if (isRefusal(head)) return refuse(raw, head);
+      if (this.#isStopping || this.#active.size >= CONNECTIONS_MAX) {
+        return refuse(raw, { status: 503, message: 'the server takes no further requests' });
+      }
+      exchange = new Exchange(raw, ended => this.#onEnded(ended));
+      response = exchange.response;
+      this.#active.add(response);
+      void this.#handle(exchange.request(head), response);
+    } catch (error) {
+      this.#context.log.error({ err: error }, 'a request could not be begun');
+      response?.abort();
+    }
+  }
+
+  async #handle(request: HttpRequest, response: UwsResponse): Promise<void> {
+    try {
+      await this.#handlers.onRequest(request, response);
+      if (!response.isHeadSent) throw new StoreError('IO', 'a request was left without an answer');
+    } catch (error) {
+      this.#context.log.error({ err: error, path: request.rawPath }, 'a request handler failed');
+      response.abort();
+    }
+  }
+
+  #onEnded(response: UwsResponse): void {
+    this.#active.delete(response);
+    if (this.#active.size === 0) this.#onQuiet?.();
+  }
+
+  #onUpgrade(raw: RawResponse, request: RawRequest, context: Uws.us_socket_context_t): void {
+    try {
+      raw.onAborted(() => {});
+      const head = readHead(rawHead(raw, request));
+      if (isRefusal(head)) return refuse(raw, head);
+      const answer = this.#decide(head);
+      if (!answer.isAccepted) {
+        raw.cork(() => raw.writeStatus(statusLine(answer.status)).end(answer.body, true));
+        return;
+      }
+      const key = head.headers.get('sec-websocket-key') ?? '';
+      const data: UwsSocketData = { answer, remoteAddress: head.remoteAddress };
+      raw.cork(() => raw.upgrade(data, key, answer.protocol ?? '', '', context));
+    } catch (error) {
+      this.#context.log.error({ err: error }, 'an upgrade failed');
+      raw.close();
+    }
+  }
+
+  #decide(head: HttpRequestHead): UpgradeAnswer {
+    const refused = { isAccepted: false, status: 404, body: refusalBody(404, 'no WebSocket here') } as const;
+    return this.#isStopping ? { ...refused, status: 503 } : (this.#handlers.onUpgrade?.(head) ?? refused);
+  }
+}
+
+/** One request and its answer: keeps the body from touching the raw response once that has ended. */
+class Exchange {
+  readonly response: UwsResponse;
+  readonly #body: RequestBody;
+
+  constructor(raw: RawResponse, onEnded: (response: UwsResponse) => void) {
+    this.#body = new RequestBody({
+      pause: () => raw.pause(),
+      resume: () => raw.resume(),
+    });
+    this.response = new UwsResponse(raw, { onEnding: () => this.#body.release(), onClosed: onEnded });
+    raw.onData((bytes, isLast) => this.#onData(new Uint8Array(bytes), isLast));
+  }
+
+  request(head: HttpRequestHead): HttpRequest {
+    return { ...head, body: this.#body };
+  }
+
+  onAborted(): void {
+    // The body first: its owner must not write to the raw response, which is dead.
+    this.#body.abort();
+    this.response.onAborted();
+  }
+
+  #onData(bytes: Uint8Array, isLast: boolean): void {
+    if (deliverTo(this.#body, bytes, isLast)) return;
+    this.#body.abort();
+    this.response.abort();
+  }
+}
+
+function openListener(app: Uws.TemplatedApp, options: ListenOptions): Promise<Uws.us_listen_socket> {
+  return new Promise((resolve, reject) => {
+    app.listen(options.host, options.port, socket => {
+      if (socket) resolve(socket);
+      else reject(new StoreError('UNAVAILABLE', `cannot listen on ${options.host}:${options.port}`));
+    });
+  });
+}
+
+function rawHead(raw: RawResponse, request: RawRequest) {
+  const headers: [string, string][] = [];
+  request.forEach((name, value) => headers.push([name, value]));
+  return {
+    method: request.getCaseSensitiveMethod(),
+    path: request.getUrl(),
+    query: request.getQuery() ?? '',
+    headers,
+    remoteAddress: addressText(Buffer.from(raw.getRemoteAddressAsText()).toString('latin1')),
+    isTls: false,
+  };
+}
+
+/** Answers a request that is not to be read and closes the connection. */
+function refuse(raw: RawResponse, { status, message }: HeadRefusal): void {
+  raw.cork(() => {
+    raw.writeStatus(statusLine(status)).writeHeader('content-type', 'application/json');
+    raw.end(refusalBody(status, message), true);
+  });
+}
