@@ -74,12 +74,11 @@ TEST_P(EachMode, AGainBelowASixteenthIsRefused) {
   EXPECT_EQ(compressor.Compress(GetParam(), plain).codec, CodecOf(GetParam()));
 }
 
-TEST_P(EachMode, TextAmongNoiseIsFoundWhereverItLies) {
+TEST_P(EachMode, AStretchOfZerosAmongNoiseIsFoundWhereverItLies) {
   Compressor compressor;
-  const Buffer text = TextLikeBytes(3, kRegion / 2);
-  for (size_t at = 0; at + text.size() <= kRegion; at += 5000) {
+  for (size_t at = 0; at + kRegion / 8 <= kRegion; at += 5000) {
     Buffer plain = RandomBytes(3, kRegion);
-    std::copy(text.begin(), text.end(), plain.begin() + static_cast<ptrdiff_t>(at));
+    std::fill_n(plain.begin() + static_cast<ptrdiff_t>(at), kRegion / 8, uint8_t{0});
     ASSERT_EQ(compressor.Compress(GetParam(), plain).codec, CodecOf(GetParam())) << at;
   }
 }
