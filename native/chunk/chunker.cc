@@ -10,11 +10,13 @@
 namespace granary {
 namespace {
 
+static_assert(kChunkAverageMin / 4 >= kScanReadsBefore && kScanReadsBefore >= kCutWindow);
+
 // The filter lets one position in 2^bits through: as many as the laxer threshold needs four times over, but
 // no fewer than one in 1024, where checking the candidates is lost in the noise and text of two letters still
 // has some.
 constexpr int kFilterBitsMax = 10;
-constexpr int kFilterBitsBelowAverage = 4;
+constexpr int kFilterBitsBelowAverage = 3;
 // Cut probability below the average is 1 / (4 average), from there on 4 / average.
 constexpr int kNormalisationBits = 2;
 

@@ -11,7 +11,8 @@ struct VectorAvx2 {
   using Lanes = __m256i;
   static constexpr size_t kPositions = 32;
 
-  explicit VectorAvx2(const CutRule& rule) : below_threshold(_mm256_set1_epi32(rule.filter_threshold - 1)) {
+  VectorAvx2(const CutRule& rule, const uint8_t*)
+      : below_threshold(_mm256_set1_epi32(rule.filter_threshold - 1)) {
     for (int word = 0; word < 3; ++word) {
       multiplier[word] = _mm256_set1_epi32(static_cast<int>(rule.filter_multiplier[word]));
     }
@@ -22,6 +23,10 @@ struct VectorAvx2 {
   static Lanes Add(Lanes a, Lanes b) { return _mm256_add_epi32(a, b); }
   static Lanes Subtract(Lanes a, Lanes b) { return _mm256_sub_epi32(a, b); }
   static Lanes Multiply(Lanes a, Lanes b) { return _mm256_mullo_epi32(a, b); }
+  Lanes FilterPhase(const uint8_t* end, size_t phase) const {
+    end += phase;
+    return CombineWords(*this, Load(end - 16), Load(end - 12), Load(end - 8), Load(end - 4));
+  }
   bool AnyPasses(Lanes a, Lanes b, Lanes c, Lanes d) const {
     const Lanes largest = _mm256_max_epi32(_mm256_max_epi32(a, b), _mm256_max_epi32(c, d));
     return _mm256_movemask_epi8(_mm256_cmpgt_epi32(largest, below_threshold)) != 0;

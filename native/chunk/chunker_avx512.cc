@@ -1,4 +1,6 @@
-// The cut rule over 64 positions at a time.
+// The cut rule over 64 positions at a time. A load of 64 bytes at an odd address touches two cache lines, so
+// each phase loads its last words only; the earlier ones are these and those of the vector before, shifted by
+// whole words.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -17,7 +19,9 @@ struct VectorAvx512 {
   using Lanes = __m512i;
   static constexpr size_t kPositions = 64;
 
-  explicit VectorAvx512(const CutRule& rule) : below_threshold(_mm512_set1_epi32(rule.filter_threshold - 1)) {
+  VectorAvx512(const CutRule& rule, const uint8_t* first)
+      : below_threshold(_mm512_set1_epi32(rule.filter_threshold - 1)) {
+    for (size_t phase = 0; phase < 4; ++phase) before[phase] = Load(first + phase - 4 - kPositions);
     for (int word = 0; word < 3; ++word) {
       multiplier[word] = _mm512_set1_epi32(static_cast<int>(rule.filter_multiplier[word]));
     }
@@ -26,6 +30,13 @@ struct VectorAvx512 {
   static Lanes Add(Lanes a, Lanes b) { return _mm512_add_epi32(a, b); }
   static Lanes Subtract(Lanes a, Lanes b) { return _mm512_sub_epi32(a, b); }
   static Lanes Multiply(Lanes a, Lanes b) { return _mm512_mullo_epi32(a, b); }
+  Lanes FilterPhase(const uint8_t* end, size_t phase) {
+    const Lanes last = Load(end + phase - 4);
+    const Lanes earlier = before[phase];
+    before[phase] = last;
+    return CombineWords(*this, _mm512_alignr_epi32(last, earlier, 13), _mm512_alignr_epi32(last, earlier, 14),
+                        _mm512_alignr_epi32(last, earlier, 15), last);
+  }
   bool AnyPasses(Lanes a, Lanes b, Lanes c, Lanes d) const {
     const Lanes largest = _mm512_max_epi32(_mm512_max_epi32(a, b), _mm512_max_epi32(c, d));
     return _mm512_cmpgt_epi32_mask(largest, below_threshold) != 0;
@@ -41,6 +52,7 @@ struct VectorAvx512 {
 
   Lanes multiplier[3];
   Lanes below_threshold;
+  Lanes before[4];  // the last words of each phase, one vector back
 };
 
 }  // namespace

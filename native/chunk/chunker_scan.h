@@ -13,8 +13,11 @@
 
 namespace granary {
 
+// How far before `from` a backend may read; the smallest chunk is larger than this as well.
+inline constexpr size_t kScanReadsBefore = 68;
+
 // The first position in [from, to) at which a chunk of `data` ends under `threshold`, or `to`. A position p
-// looks at data[p - kCutWindow, p) and at nothing behind it; from >= kCutWindow.
+// looks at data[p - kCutWindow, p) and at nothing behind it; from >= kScanReadsBefore when from < to.
 using CutScan = size_t (*)(const uint8_t* data, size_t from, size_t to, const CutRule& rule,
                            uint64_t threshold);
 size_t ScanPortable(const uint8_t* data, size_t from, size_t to, const CutRule& rule, uint64_t threshold);
@@ -66,28 +69,29 @@ inline size_t ScanOneByOne(const uint8_t* data, size_t from, size_t to, const Cu
 }
 
 // Vector is a backend's pack of kPositions / 4 32-bit lanes. Lane j of phase r holds position p + 4j + r, so
-// a phase is plain unaligned loads, four bytes apart for the four words, and byte 4j + r of the passing mask
-// is its position.
+// the words of a phase are plain unaligned loads, four bytes apart, and byte 4j + r of the passing mask is
+// its position.
 template <typename Vector>
-inline typename Vector::Lanes FilterPhase(const uint8_t* end, const Vector& vector) {
-  const auto last = Vector::Load(end - 4);
-  const auto first = Vector::Multiply(Vector::Subtract(last, Vector::Load(end - 16)), vector.multiplier[0]);
-  const auto second = Vector::Multiply(Vector::Subtract(last, Vector::Load(end - 12)), vector.multiplier[1]);
-  const auto third = Vector::Multiply(Vector::Subtract(last, Vector::Load(end - 8)), vector.multiplier[2]);
+inline typename Vector::Lanes CombineWords(const Vector& vector, typename Vector::Lanes oldest,
+                                           typename Vector::Lanes older, typename Vector::Lanes old,
+                                           typename Vector::Lanes last) {
+  const auto first = Vector::Multiply(Vector::Subtract(last, oldest), vector.multiplier[0]);
+  const auto second = Vector::Multiply(Vector::Subtract(last, older), vector.multiplier[1]);
+  const auto third = Vector::Multiply(Vector::Subtract(last, old), vector.multiplier[2]);
   return Vector::Add(Vector::Add(first, second), third);
 }
 
 template <typename Vector>
 inline size_t ScanVectors(const uint8_t* data, size_t from, size_t to, const CutRule& rule,
                           uint64_t threshold) {
-  const Vector vector(rule);
+  Vector vector(rule, data + from);
   size_t position = from;
   for (; position + Vector::kPositions <= to; position += Vector::kPositions) {
     const uint8_t* end = data + position;
-    const auto phase0 = FilterPhase(end, vector);
-    const auto phase1 = FilterPhase(end + 1, vector);
-    const auto phase2 = FilterPhase(end + 2, vector);
-    const auto phase3 = FilterPhase(end + 3, vector);
+    const auto phase0 = vector.FilterPhase(end, 0);
+    const auto phase1 = vector.FilterPhase(end, 1);
+    const auto phase2 = vector.FilterPhase(end, 2);
+    const auto phase3 = vector.FilterPhase(end, 3);
     if (!vector.AnyPasses(phase0, phase1, phase2, phase3)) [[likely]]
       continue;
     for (uint64_t mask = vector.PassMask(phase0, phase1, phase2, phase3); mask != 0; mask &= mask - 1) {

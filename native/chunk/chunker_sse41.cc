@@ -11,7 +11,8 @@ struct VectorSse41 {
   using Lanes = __m128i;
   static constexpr size_t kPositions = 16;
 
-  explicit VectorSse41(const CutRule& rule) : below_threshold(_mm_set1_epi32(rule.filter_threshold - 1)) {
+  VectorSse41(const CutRule& rule, const uint8_t*)
+      : below_threshold(_mm_set1_epi32(rule.filter_threshold - 1)) {
     for (int word = 0; word < 3; ++word) {
       multiplier[word] = _mm_set1_epi32(static_cast<int>(rule.filter_multiplier[word]));
     }
@@ -20,6 +21,10 @@ struct VectorSse41 {
   static Lanes Add(Lanes a, Lanes b) { return _mm_add_epi32(a, b); }
   static Lanes Subtract(Lanes a, Lanes b) { return _mm_sub_epi32(a, b); }
   static Lanes Multiply(Lanes a, Lanes b) { return _mm_mullo_epi32(a, b); }
+  Lanes FilterPhase(const uint8_t* end, size_t phase) const {
+    end += phase;
+    return CombineWords(*this, Load(end - 16), Load(end - 12), Load(end - 8), Load(end - 4));
+  }
   bool AnyPasses(Lanes a, Lanes b, Lanes c, Lanes d) const {
     const Lanes largest = _mm_max_epi32(_mm_max_epi32(a, b), _mm_max_epi32(c, d));
     return _mm_movemask_epi8(_mm_cmpgt_epi32(largest, below_threshold)) != 0;

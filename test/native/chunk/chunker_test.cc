@@ -43,13 +43,15 @@ void ExpectSameCutsOnAllBackends(const ChunkerParameters& parameters, ConstBytes
 // this key.
 Buffer MadeAgainstTheFilter(const CutRule& rule, size_t size) {
   SplitMix64 random(99);
-  Buffer bytes = RandomBytes(98, kCutWindow);
-  while (bytes.size() < size) {
-    bytes.resize(bytes.size() + 2);
+  Buffer period = RandomBytes(98, kCutWindow);
+  while (period.size() < 3 * kCutWindow) {
+    period.resize(period.size() + 2);
     do {
-      StoreLittle(bytes.data() + bytes.size() - 2, static_cast<uint16_t>(random.Next()));
-    } while (FilterValue(bytes.data() + bytes.size(), rule) < rule.filter_threshold);
+      StoreLittle(period.data() + period.size() - 2, static_cast<uint16_t>(random.Next()));
+    } while (FilterValue(period.data() + period.size(), rule) < rule.filter_threshold);
   }
+  Buffer bytes;
+  while (bytes.size() < size) bytes.insert(bytes.end(), period.begin(), period.end());
   return bytes;
 }
 
