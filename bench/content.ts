@@ -72,7 +72,9 @@ function buildDictionary(tokens: readonly Uint8Array[], random: Random): Diction
     starts[i + 1] = starts[i]! + token.length;
   });
   const flat = new Uint8Array(starts[tokens.length]! + 1);
-  tokens.forEach((token, i) => flat.set(token, starts[i]!));
+  tokens.forEach((token, i) => {
+    flat.set(token, starts[i]!);
+  });
   const picks = new Uint16Array(PICK_COUNT);
   // Zipf with exponent 1: the rank is uniform in the logarithm.
   for (let i = 0; i < PICK_COUNT; i += 1) picks[i] = Math.floor(tokens.length ** random.unit()) - 1;
@@ -135,42 +137,42 @@ function styleOf(flavour: Flavour): Style {
       dictionary: textDictionary('source', CODE_WORDS, 6000, '_'),
       localOf256: 170,
       noiseOf256: 8,
-      repeatOf256: 22,
+      repeatOf256: 18,
       noise: decimalNoise,
     },
     prose: {
       dictionary: textDictionary('prose', PROSE_WORDS, 12_000, ' '),
       localOf256: 130,
       noiseOf256: 3,
-      repeatOf256: 16,
+      repeatOf256: 13,
       noise: decimalNoise,
     },
     sql: {
       dictionary: textDictionary('sql', SQL_WORDS, 3000, ' '),
       localOf256: 110,
       noiseOf256: 50,
-      repeatOf256: 16,
+      repeatOf256: 13,
       noise: decimalNoise,
     },
     page: {
       dictionary: textDictionary('page', [], 4000, ' '),
       localOf256: 130,
       noiseOf256: 36,
-      repeatOf256: 16,
+      repeatOf256: 13,
       noise: binaryNoise,
     },
     program: {
       dictionary: programDictionary(),
       localOf256: 90,
       noiseOf256: 24,
-      repeatOf256: 12,
+      repeatOf256: 10,
       noise: binaryNoise,
     },
     log: {
       dictionary: textDictionary('log', LOG_WORDS, 500, ' '),
       localOf256: 150,
       noiseOf256: 36,
-      repeatOf256: 8,
+      repeatOf256: 7,
       noise: hexNoise,
     },
   };

@@ -83,9 +83,9 @@ const archive = (name: string, size: number): FileSpecification => ({
   isArchive: true,
   unitSize: random => alignUp(TAR_BLOCK + Math.min(random.logNormal(5000, 1.4), 4000 * KIB), TAR_BLOCK),
   flavours: { source: 52, prose: 34, program: 12, media: 2 },
-  againShare: 0.2,
+  againShare: 0.32,
   againRun: 120,
-  churn: { ...STILL, editShare: 0.009, insertShare: 0.0015, insertRunMax: 8, dropShare: 0.002 },
+  churn: { ...STILL, editShare: 0.014, insertShare: 0.0015, insertRunMax: 8, dropShare: 0.002 },
 });
 
 const database = (name: string, size: number): FileSpecification => ({
@@ -124,7 +124,7 @@ const image = (name: string, size: number): FileSpecification => ({
   isArchive: false,
   unitSize: random => 4 * KIB * random.between(1, 32),
   flavours: { zero: 34, program: 24, source: 16, prose: 14, page: 9, media: 3 },
-  againShare: 0.12,
+  againShare: 0.18,
   againRun: 40,
   churn: { ...STILL, editShare: 0.05, patchMin: 4 * KIB, patchMax: 64 * KIB },
 });
