@@ -3,6 +3,7 @@
  * The same codes stand in native/base/status.h (a test compares them); HTTP status and retry follow from this table
  * and from nowhere else. Bugs are not errors: they are assertions (assert.ts).
  */
+import { BrokenInvariant } from './assert.js';
 
 export interface CodeRow {
   /** HTTP status of the answer. */
@@ -44,9 +45,10 @@ export class StoreError extends Error {
   }
 }
 
-/** The failure as a StoreError: itself, or an IO error that keeps what was thrown as its cause. */
+/** The failure as a StoreError: itself, or an IO error that keeps what was thrown as its cause. A bug stays a bug. */
 export function asStoreError(thrown: unknown): StoreError {
   if (thrown instanceof StoreError) return thrown;
+  if (thrown instanceof BrokenInvariant) throw thrown;
   const code = (thrown as { code?: unknown } | null)?.code;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   // Across a worker's message port a StoreError arrives as a plain Error with its code.

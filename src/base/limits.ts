@@ -18,8 +18,12 @@ export const CHUNK_SIZE_AVERAGE_DEFAULT = 16 * KIB;
 export const SLAB_COUNT_MAX = 64;
 /** A stream takes a slab only when it has more than this; below, its bytes wait in a buffer of its own. */
 export const STAGING_SIZE_MAX = 64 * KIB;
+/** The first size of that buffer, unless the stream's size is announced. */
+export const STAGING_SIZE_MIN = 4 * KIB;
 /** Segments of one stream that may be under way at once: one being cut, one being stored, one being filled, one spare. */
 export const STREAM_SEGMENTS_MAX = 4;
+/** Segments without new chunks after which a stream is made to store its blockmap nodes all the same. */
+export const SEGMENTS_UNSTORED_MAX = 64;
 /** While fewer slabs than this are in work and others wait, streams with partly filled slabs have to submit them. */
 export const SLABS_IN_WORK_MIN = 4;
 /** Restores together may hold this share of a lane's slabs: clients that read slowly do not stop ingest. */
@@ -93,8 +97,10 @@ export const BODY_WINDOW_BYTES_MIN = 64 * KIB;
 export const SEND_STALL_TIMEOUT_MS = 300_000;
 /** Idle keep-alive connections are closed after it. */
 export const IDLE_TIMEOUT_MS = 60_000;
-/** How much of a refused body is read and dropped, and how long, so that the client sees the answer before the close. */
-export const DRAIN_SIZE_MAX = MIB;
+/** A refused body of at most this size is read and dropped, and the connection kept. */
+export const DRAIN_KEEP_ALIVE_MAX = MIB;
+/** How much of a longer one is dropped, and how long, so that the client sees the answer before the connection closes. */
+export const DRAIN_SIZE_MAX = 64 * MIB;
 export const DRAIN_TIMEOUT_MS = 2000;
 /** One WebSocket message. */
 export const WEBSOCKET_MESSAGE_SIZE_MAX = 8 * MIB;

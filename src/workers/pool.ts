@@ -103,7 +103,7 @@ class PiscinaLane implements Lane {
     const task = { verb, parameters: portable(verb, parameters) };
     this.#running += 1;
     try {
-      return valueOf(await this.#threads.run(task)) as ReturnType<LaneVerbs[V]>;
+      return unwrap(await this.#threads.run(task)) as ReturnType<LaneVerbs[V]>;
     } finally {
       this.#running -= 1;
       if (this.#running === 0) this.#onIdle?.();
@@ -143,7 +143,7 @@ function portable(verb: LaneVerb, parameters: readonly unknown[]): unknown[] {
 }
 
 /** The one place where a worker's failure becomes a StoreError again. A bug on a worker ends the process as one here. */
-function valueOf(outcome: Outcome): unknown {
+function unwrap(outcome: Outcome): unknown {
   if ('value' in outcome) return outcome.value;
   if ('code' in outcome) throw new StoreError(outcome.code, outcome.message);
   const bug = new BrokenInvariant(outcome.bug);

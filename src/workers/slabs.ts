@@ -36,6 +36,7 @@ export interface SlabPool {
   tryTake(): Slab | undefined;
   /** The next free slab, in order of asking. `signal` gives up waiting (CANCELLED). */
   take(signal?: AbortSignal): Promise<Slab>;
+  readonly countMax: number;
   readonly free: number;
   readonly waiting: number;
   /** From now on `holder` may be asked to give its one slab back. */
@@ -160,7 +161,7 @@ export class CountedSlabPool implements SlabPool {
 
 class SlabShare implements SlabPool {
   readonly #pool: CountedSlabPool;
-  readonly #countMax: number;
+  readonly countMax: number;
   readonly #count: (change: number) => void;
   #used = 0;
   readonly #waiters = new Set<Waiter>();
@@ -168,12 +169,12 @@ class SlabShare implements SlabPool {
   constructor(pool: CountedSlabPool, countMax: number, count: (change: number) => void) {
     assert(countMax > 0 && countMax <= pool.countMax, `a share of ${countMax} of ${pool.countMax} slabs`);
     this.#pool = pool;
-    this.#countMax = countMax;
+    this.countMax = countMax;
     this.#count = count;
   }
 
   get free(): number {
-    return Math.min(this.#countMax - this.#used, this.#pool.free);
+    return Math.min(this.countMax - this.#used, this.#pool.free);
   }
 
   get waiting(): number {
@@ -181,14 +182,14 @@ class SlabShare implements SlabPool {
   }
 
   tryTake(): Slab | undefined {
-    if (this.#used === this.#countMax) return undefined;
+    if (this.#used === this.countMax) return undefined;
     const slab = this.#pool.tryTake();
     return slab === undefined ? undefined : this.#lend(slab);
   }
 
   async take(signal?: AbortSignal): Promise<Slab> {
     if (signal?.aborted) throw givenUp();
-    if (this.#used === this.#countMax) return waitIn(this.#waiters, signal);
+    if (this.#used === this.countMax) return waitIn(this.#waiters, signal);
     this.#used += 1;
     try {
       const slab = await this.#pool.take(signal);
@@ -223,7 +224,7 @@ class SlabShare implements SlabPool {
 
   #serveNext(): void {
     const [waiter] = this.#waiters;
-    if (waiter === undefined || this.#used === this.#countMax) return;
+    if (waiter === undefined || this.#used === this.countMax) return;
     this.#waiters.delete(waiter);
     void this.take().then(slab => waiter.grant(slab));
   }

@@ -12,7 +12,6 @@ import {
   ROW_SIZE,
   type RowsReport,
   type SegmentReport,
-  type StoreReport,
   type StreamHandle,
   type StreamReport,
 } from '../native/binding.js';
@@ -20,7 +19,7 @@ import {
 export interface WholeReport {
   readonly prepared: SegmentReport;
   /** Absent: rows are unknown; go on with admitRows, storeRecords, finishStream. */
-  readonly finished?: StreamReport & { readonly stored: StoreReport };
+  readonly finished?: StreamReport;
 }
 
 export interface WholeRead {
@@ -54,18 +53,13 @@ export interface CompositeVerbs {
 export type LaneVerbs = Binding & CompositeVerbs;
 export type LaneVerb = keyof LaneVerbs;
 
-export const NOTHING_STORED: StoreReport = { newBytes: 0, storedBytes: 0 };
-
 export function compositeVerbs(addon: Binding): CompositeVerbs {
   return {
     ingestWhole(engine, stream, slab, offset, size, rows) {
       const prepared = addon.prepareSegment(engine, stream, slab, offset, offset, size, true, rows);
       if (prepared.unknownCount > 0) return { prepared };
-      const stored =
-        prepared.newCount === 0
-          ? NOTHING_STORED
-          : addon.storeRecords(engine, stream, slab, offset, rows, prepared.rowCount);
-      return { prepared, finished: { ...addon.finishStream(engine, stream), stored } };
+      if (prepared.newCount > 0) addon.storeRecords(engine, stream, slab, offset, rows, prepared.rowCount);
+      return { prepared, finished: addon.finishStream(engine, stream) };
     },
 
     readWhole(engine, map, offset, length, rows, slab, slabOffset) {
