@@ -317,7 +317,8 @@ export interface Binding {
 
   // --- small files and directories, durably (through native/io) ---
   readSmallFile(path: string, sizeMax: number, disk: DiskHandle): Uint8Array;
-  replaceFile(path: string, content: Uint8Array, mode: number, disk: DiskHandle): void;
+  /** Files are made readable and writable by the owner only (0600), directories likewise (0700). */
+  replaceFile(path: string, content: Uint8Array, disk: DiskHandle): void;
   makeDirectory(path: string, disk: DiskHandle): void;
   listDirectory(path: string, disk: DiskHandle): string[];
   removeTree(path: string, disk: DiskHandle): void;
