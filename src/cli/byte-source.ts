@@ -27,7 +27,10 @@ export async function openFileSource(path: string): Promise<ByteSource> {
   const status = await file.stat();
   if (status.isDirectory()) {
     await file.close();
-    throw new StoreError('INVALID', `${path} is a directory (send it as a stream: tar c ${path} | granary put …)`);
+    throw new StoreError(
+      'INVALID',
+      `${path} is a directory (send it as a stream: tar c ${path} | granary put …)`,
+    );
   }
   // Files of /proc and the like say 0 and have more.
   return new FileSource(file, path, status.isFile() && status.size > 0 ? status.size : undefined);

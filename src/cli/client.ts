@@ -134,7 +134,8 @@ async function readJson<T>(response: IncomingMessage): Promise<T> {
   let size = 0;
   for await (const part of response as AsyncIterable<Buffer>) {
     size += part.length;
-    if (size > ANSWER_SIZE_MAX) throw new StoreError('INVALID', `the server's answer is longer than ${ANSWER_SIZE_MAX}`);
+    if (size > ANSWER_SIZE_MAX)
+      throw new StoreError('INVALID', `the server's answer is longer than ${ANSWER_SIZE_MAX}`);
     parts.push(part);
   }
   const text = Buffer.concat(parts).toString('utf8');

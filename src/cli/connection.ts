@@ -56,7 +56,10 @@ export function findConnection(flags: ConnectionFlags, environment: Environment)
 
 function parseUrl(text: string): URL {
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
-    throw new StoreError('INVALID', `not a server's address: '${text}' (wanted http://HOST:PORT or https://HOST:PORT)`);
+    throw new StoreError(
+      'INVALID',
+      `not a server's address: '${text}' (wanted http://HOST:PORT or https://HOST:PORT)`,
+    );
   }
   return new URL(text);
 }
@@ -97,6 +100,8 @@ function readText(file: string, what: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new StoreError('INVALID', `the ${what} file ${file} cannot be read: ${(cause as Error).message}`, { cause });
+    throw new StoreError('INVALID', `the ${what} file ${file} cannot be read: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }

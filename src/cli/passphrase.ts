@@ -13,7 +13,11 @@ export function passphraseOfFile(path: string): string {
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new StoreError('INVALID', `the passphrase file ${path} cannot be read: ${(cause as Error).message}`, { cause });
+    throw new StoreError(
+      'INVALID',
+      `the passphrase file ${path} cannot be read: ${(cause as Error).message}`,
+      { cause },
+    );
   }
   return checkPassphrase(text.split(/\r?\n/, 1)[0]!, `the passphrase file ${path}`);
 }

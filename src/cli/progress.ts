@@ -3,8 +3,8 @@
  * time that is left. Elsewhere (a pipe, a log) nothing is drawn.
  */
 import { SingleBar } from 'cli-progress';
-import { PROGRESS_INTERVAL_MS } from '../base/limits.js';
 import type { Clock } from '../base/clock.js';
+import { PROGRESS_INTERVAL_MS } from '../base/limits.js';
 import { formatSize } from '../base/units.js';
 
 export interface Progress {

@@ -11,7 +11,9 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
   const isNumber = header.map((_, column) => rows.length > 0 && rows.every(row => isNumeric(row[column])));
   const line = (cells: readonly string[]): string =>
     cells
-      .map((cell, column) => (isNumber[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .map((cell, column) =>
+        isNumber[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
+      )
       .join('  ')
       .trimEnd();
   return [line(header), ...texts.map(line)].map(text => `${text}\n`).join('');
