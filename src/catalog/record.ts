@@ -81,9 +81,11 @@ export type DeleteRecord = {
 } & With<'containerId' | 'name' | 'version'>;
 export type KeyRecord = { readonly type: typeof RecordType.KEY } & With<'epoch' | 'createdMs'>;
 export type EpochRecord = { readonly type: typeof RecordType.EPOCH } & With<'epoch'>;
+/** `containerId`: the highest that was ever given. */
 export type CheckpointBeginRecord = {
   readonly type: typeof RecordType.CHECKPOINT_BEGIN;
-} & Settings;
+} & Settings &
+  With<'containerId'>;
 /** A file as a checkpoint and the view keep it. */
 export type FileRow = { readonly type: typeof RecordType.CHECKPOINT_FILE } & With<
   'containerId' | 'name' | 'version'
@@ -170,7 +172,7 @@ const SHAPES: ReadonlyMap<number, Shape> = new Map([
   [RecordType.DELETE, shape(['containerId', 'name', 'version'])],
   [RecordType.KEY, shape(['createdMs', 'epoch'])],
   [RecordType.EPOCH, shape(['epoch'])],
-  [RecordType.CHECKPOINT_BEGIN, shape(SETTINGS)],
+  [RecordType.CHECKPOINT_BEGIN, shape(['containerId', ...SETTINGS])],
   [RecordType.CHECKPOINT_FILE, shape([...FILE, 'version'], DIGESTS)],
   [RecordType.CHECKPOINT_END, shape(['beginSequence', 'fileCount', 'containerCount', 'setDigest'])],
   [RecordType.CHECKPOINT_CONTAINER, shape(['containerId', 'name', 'createdMs'])],

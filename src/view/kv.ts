@@ -24,5 +24,7 @@ export interface KvStore {
   batch(operations: readonly KvOperation[]): Promise<void>;
   /** A snapshot's pairs in key order. */
   scan(range: KvRange): AsyncIterable<readonly [Uint8Array, Uint8Array]>;
+  /** Deletes what lies in the range, without looking at values; not atomic. */
+  clear(range: Pick<KvRange, 'from' | 'to'>): Promise<void>;
   close(): Promise<void>;
 }

@@ -32,20 +32,28 @@ export class MemoryStore implements KvStore {
   }
 
   scan(range: KvRange): AsyncIterable<readonly [Uint8Array, Uint8Array]> {
-    const snapshot = this.#pairs.clone();
-    const low = range.from === undefined ? '' : text(range.from);
-    const high = range.to === undefined ? undefined : text(range.to);
-    const selected: [string, Uint8Array][] = [];
-    for (const [key, value] of snapshot.entries(low)) {
-      if (high !== undefined && key >= high) break;
-      selected.push([key, value]);
-    }
+    const selected = this.#select(range);
     if (range.isReverse === true) selected.reverse();
     const limited = range.limit === undefined ? selected : selected.slice(0, range.limit);
     return pairs(limited);
   }
 
+  async clear(range: Pick<KvRange, 'from' | 'to'>): Promise<void> {
+    for (const [key] of this.#select(range)) this.#pairs.delete(key);
+  }
+
   async close(): Promise<void> {}
+
+  #select(range: Pick<KvRange, 'from' | 'to'>): [string, Uint8Array][] {
+    const low = range.from === undefined ? '' : text(range.from);
+    const high = range.to === undefined ? undefined : text(range.to);
+    const selected: [string, Uint8Array][] = [];
+    for (const [key, value] of this.#pairs.entries(low)) {
+      if (high !== undefined && key >= high) break;
+      selected.push([key, value]);
+    }
+    return selected;
+  }
 }
 
 async function* pairs(

@@ -63,17 +63,27 @@ export class RocksStore implements KvStore {
 
   scan(range: KvRange): AsyncIterable<readonly [Uint8Array, Uint8Array]> {
     const iterator = this.#database.iterator({
-      ...(range.from === undefined ? {} : { gte: buffer(range.from) }),
-      ...(range.to === undefined ? {} : { lt: buffer(range.to) }),
+      ...bounds(range),
       ...(range.limit === undefined ? {} : { limit: range.limit }),
       reverse: range.isReverse === true,
     });
     return { [Symbol.asyncIterator]: () => pairs(iterator) };
   }
 
+  async clear(range: Pick<KvRange, 'from' | 'to'>): Promise<void> {
+    await promised<void>('clear', callback => this.#database.clear(bounds(range), callback));
+  }
+
   async close(): Promise<void> {
     await promised<void>('close', callback => this.#database.close(callback));
   }
+}
+
+function bounds(range: Pick<KvRange, 'from' | 'to'>): { gte?: Buffer; lt?: Buffer } {
+  return {
+    ...(range.from === undefined ? {} : { gte: buffer(range.from) }),
+    ...(range.to === undefined ? {} : { lt: buffer(range.to) }),
+  };
 }
 
 async function* pairs(iterator: RocksIterator): AsyncGenerator<readonly [Uint8Array, Uint8Array]> {

@@ -36,6 +36,7 @@ declare module 'rocksdb' {
     close(callback: Callback): void;
     getMany(keys: Buffer[], callback: Callback<(Buffer | undefined)[]>): void;
     batch(operations: BatchOperation[], callback: Callback): void;
+    clear(range: Pick<IteratorOptions, 'gte' | 'lt'>, callback: Callback): void;
     /** Its snapshot is taken by this call. */
     iterator(options: IteratorOptions): RocksIterator;
   }

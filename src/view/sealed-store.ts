@@ -65,6 +65,13 @@ export class SealedStore implements KvStore {
     return this.#opened(this.#store.scan(range));
   }
 
+  /** Keeps the salt, whatever the range. */
+  async clear(range: Pick<KvRange, 'from' | 'to'>): Promise<void> {
+    const salt = await this.#store.get(SALT_KEY);
+    await this.#store.clear(range);
+    if (salt !== undefined) await this.#store.batch([{ type: 'put', key: SALT_KEY, value: salt }]);
+  }
+
   close(): Promise<void> {
     return this.#store.close();
   }

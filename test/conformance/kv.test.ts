@@ -111,6 +111,19 @@ for (const [name, make] of Object.entries(implementations)) {
       expect(await store.get(bytes(3))).toBeDefined();
     });
 
+    test('clear deletes what lies in its range and nothing else', async () => {
+      const store = await opened();
+      await store.batch(
+        [1, 2, 3, 4].map(key => ({ type: 'put', key: bytes(key), value: bytes(0) }) as const),
+      );
+      await store.clear({ from: bytes(2), to: bytes(4) });
+      expect(await keysOf(store, {})).toEqual([[1], [4]]);
+      await store.clear({});
+      expect(await keysOf(store, {})).toEqual([]);
+      await store.batch([{ type: 'put', key: bytes(7), value: bytes(1) }]);
+      expect([...(await store.get(bytes(7)))!]).toEqual([1]);
+    });
+
     test('what is handed back belongs to the caller', async () => {
       const store = await opened();
       await store.batch([{ type: 'put', key: bytes(1), value: bytes(1) }]);
