@@ -97,6 +97,8 @@ export interface HttpBody {
   /** Has the last byte come (delivered or not)? */
   readonly isComplete: boolean;
   readonly isStarted: boolean;
+  /** The client sends its body only when it is asked to: start() asks (100 Continue), a refusal does not have to. */
+  readonly isHeldBack: boolean;
 }
 
 export type HttpHeaders = Readonly<Record<string, string>>;

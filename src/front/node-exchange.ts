@@ -43,6 +43,7 @@ export class NodeExchange implements HttpResponse {
       pause: () => request.pause(),
       resume: () => request.resume(),
       begin: () => this.#continue(),
+      isHeldBack: () => this.#isExpecting,
     });
     response.on('error', () => this.#onGone());
     response.on('close', () => this.#onGone());
@@ -93,7 +94,10 @@ export class NodeExchange implements HttpResponse {
   end(bytes: Uint8Array = NOTHING): void {
     if (this.#isClosed) return;
     assert(this.#isHeadSent, 'end after head');
-    if (this.#total !== undefined && this.#sent + bytes.length !== this.#total) return this.abort();
+    if (this.#total !== undefined && this.#sent + bytes.length !== this.#total) {
+      this.abort();
+      return;
+    }
     this.#close();
     this.#response.end(bytes);
   }
@@ -154,7 +158,7 @@ export class NodeExchange implements HttpResponse {
   // ---
 
   #continue(): void {
-    if (!this.#isExpecting) return;
+    if (!this.#isExpecting || this.#isHeadSent) return;
     this.#isExpecting = false;
     this.#response.writeContinue();
   }

@@ -8,7 +8,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { assert } from '../base/assert.js';
+import { assert, BrokenInvariant } from '../base/assert.js';
 import type { Timer } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
 import {
@@ -137,8 +137,14 @@ export class NodeServer implements HttpServer {
 
   #onRequest(request: IncomingMessage, response: ServerResponse, isTls: boolean, isExpecting: boolean): void {
     const head = readHead(rawHead(request, isTls));
-    if (isRefusal(head)) return refuse(response, head.status, head.message);
-    if (this.#isStopping) return refuse(response, 503, 'the server takes no further requests');
+    if (isRefusal(head)) {
+      refuse(response, head.status, head.message);
+      return;
+    }
+    if (this.#isStopping) {
+      refuse(response, 503, 'the server takes no further requests');
+      return;
+    }
     const exchange = new NodeExchange(request, response, isExpecting, ended => this.#onEnded(ended));
     exchange.startWindow(this.#context.clock.monotonicMs());
     this.#active.add(exchange);
@@ -152,6 +158,7 @@ export class NodeServer implements HttpServer {
     } catch (error) {
       this.#context.log.error({ err: error, path: request.rawPath }, 'a request handler failed');
       exchange.abort();
+      if (error instanceof BrokenInvariant) throw error;
     }
   }
 
@@ -165,10 +172,19 @@ export class NodeServer implements HttpServer {
     socket.on('error', () => socket.destroy());
     try {
       const head = readHead(rawHead(request, isTls));
-      if (isRefusal(head)) return endSocket(socket, head.status, refusalBody(head.status, head.message));
+      if (isRefusal(head)) {
+        endSocket(socket, head.status, refusalBody(head.status, head.message));
+        return;
+      }
       const answer = this.#isStopping ? undefined : this.#handlers.onUpgrade?.(head);
-      if (answer === undefined) return endSocket(socket, 404, refusalBody(404, 'no WebSocket here'));
-      if (!answer.isAccepted) return endSocket(socket, answer.status, answer.body);
+      if (answer === undefined) {
+        endSocket(socket, 404, refusalBody(404, 'no WebSocket here'));
+        return;
+      }
+      if (!answer.isAccepted) {
+        endSocket(socket, answer.status, answer.body);
+        return;
+      }
       this.#webSockets.accept(request, socket, rest, answer, head.remoteAddress);
     } catch (error) {
       this.#context.log.error({ err: error }, 'an upgrade failed');

@@ -2,7 +2,7 @@
  * A request body between a server and its reader, the same for both servers: holds what comes before start(), keeps the
  * pause, and says the end exactly once. The server calls deliver() and abort(); the reader has HttpBody.
  */
-import { assert } from '../base/assert.js';
+import { assert, BrokenInvariant } from '../base/assert.js';
 import { OVERRUN_SIZE_MAX } from '../base/limits.js';
 import type { BodySink, HttpBody } from './http.js';
 
@@ -12,6 +12,8 @@ export interface BodySource {
   resume(): void;
   /** Before the first byte is wanted (100 Continue). */
   begin?(): void;
+  /** Does the client wait to be asked for the body? */
+  isHeldBack?(): boolean;
 }
 
 export class RequestBody implements HttpBody {
@@ -38,6 +40,10 @@ export class RequestBody implements HttpBody {
     return this.#sink !== undefined;
   }
 
+  get isHeldBack(): boolean {
+    return this.#source.isHeldBack?.() ?? false;
+  }
+
   /** Does the server wait for the client, and not for us? */
   get isAwaited(): boolean {
     return this.isStarted && !this.#isSourcePaused && !this.#isComplete && !this.#isAborted;
@@ -46,7 +52,10 @@ export class RequestBody implements HttpBody {
   start(sink: BodySink): void {
     assert(this.#sink === undefined, 'a request body has one reader');
     this.#sink = sink;
-    if (this.#isAborted) return sink.onAbort();
+    if (this.#isAborted) {
+      sink.onAbort();
+      return;
+    }
     if (!this.#isComplete) this.#source.begin?.();
     const held = this.#held;
     this.#held = [];
@@ -110,7 +119,9 @@ export class RequestBody implements HttpBody {
 export function deliverTo(body: RequestBody, bytes: Uint8Array, isLast: boolean): boolean {
   try {
     return body.deliver(bytes, isLast);
-  } catch {
+  } catch (thrown) {
+    // Out of the server's callback, where a broken invariant would not be seen for what it is.
+    if (thrown instanceof BrokenInvariant) setImmediate(() => Promise.reject(thrown));
     return false;
   }
 }

@@ -86,7 +86,10 @@ export class UwsResponse implements HttpResponse {
     const head = this.#head;
     assert(head !== undefined, 'end after head');
     const size = bytes?.length ?? 0;
-    if (this.#total !== undefined && this.#sent + size !== this.#total) return this.abort();
+    if (this.#total !== undefined && this.#sent + size !== this.#total) {
+      this.abort();
+      return;
+    }
     const raw = this.#raw;
     const isLast = head.headers.connection === 'close';
     const isStreaming = this.#isFlushed;
@@ -146,7 +149,10 @@ export class UwsResponse implements HttpResponse {
   #send(bytes: Uint8Array): void {
     const before = this.#raw.getWriteOffset();
     const [isTaken, isDone] = this.#raw.tryEnd(bytes, this.#total!);
-    if (isDone) return this.#close();
+    if (isDone) {
+      this.#close();
+      return;
+    }
     if (isTaken) return;
     this.#pending = bytes;
     this.#pendingOffset = before;

@@ -11,7 +11,7 @@
  * cannot be closed, so a stop closes them with the last stream.
  */
 import type * as Uws from 'uWebSockets.js';
-import { assert } from '../base/assert.js';
+import { assert, BrokenInvariant } from '../base/assert.js';
 import type { Timer } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
 import { CONNECTIONS_MAX, REQUEST_HEADER_SIZE_MAX } from '../base/limits.js';
@@ -115,9 +115,13 @@ export class UwsServer implements HttpServer {
       let exchange: Exchange | undefined;
       raw.onAborted(() => exchange?.onAborted());
       const head = readHead(rawHead(raw, request));
-      if (isRefusal(head)) return refuse(raw, head);
+      if (isRefusal(head)) {
+        refuse(raw, head);
+        return;
+      }
       if (this.#isStopping || this.#active.size >= CONNECTIONS_MAX) {
-        return refuse(raw, { status: 503, message: 'the server takes no further requests' });
+        refuse(raw, { status: 503, message: 'the server takes no further requests' });
+        return;
       }
       exchange = new Exchange(raw, ended => this.#onEnded(ended));
       response = exchange.response;
@@ -136,6 +140,7 @@ export class UwsServer implements HttpServer {
     } catch (error) {
       this.#context.log.error({ err: error, path: request.rawPath }, 'a request handler failed');
       response.abort();
+      if (error instanceof BrokenInvariant) throw error;
     }
   }
 
@@ -148,7 +153,10 @@ export class UwsServer implements HttpServer {
     try {
       raw.onAborted(() => {});
       const head = readHead(rawHead(raw, request));
-      if (isRefusal(head)) return refuse(raw, head);
+      if (isRefusal(head)) {
+        refuse(raw, head);
+        return;
+      }
       const answer = this.#decide(head);
       if (!answer.isAccepted) {
         raw.cork(() => raw.writeStatus(statusLine(answer.status)).end(answer.body, true));
@@ -211,7 +219,9 @@ function openListener(app: Uws.TemplatedApp, options: ListenOptions): Promise<Uw
 
 function rawHead(raw: RawResponse, request: RawRequest) {
   const headers: [string, string][] = [];
-  request.forEach((name, value) => headers.push([name, value]));
+  request.forEach((name, value) => {
+    headers.push([name, value]);
+  });
   return {
     method: request.getCaseSensitiveMethod(),
     path: request.getUrl(),

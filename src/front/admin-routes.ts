@@ -1,0 +1,200 @@
+/** Administration: groups, containers, users, statistics, verification. JSON in, JSON out; the catalog decides. */
+import { isoTime } from '../base/clock.js';
+import { StoreError } from '../base/errors.js';
+import type { ContainerInfo, GroupRequest, GroupSettings } from '../catalog/types.js';
+import { makeToken } from './auth.js';
+import type { FrontContext } from './context.js';
+import { type Route, route } from './route.js';
+import * as schema from './schema.js';
+
+export function groupRoutes({ catalog }: FrontContext): Route[] {
+  const info = { 200: { description: 'The group', content: schema.groupInfo } };
+  return [
+    route({
+      method: 'GET',
+      pattern: '/api/v1/groups',
+      summary: 'All storage groups.',
+      answers: { 200: { description: 'Groups', content: schema.groupInfo.array() } },
+      handle: async () => ({ status: 200, json: catalog.listGroups() }),
+    }),
+    route({
+      method: 'POST',
+      pattern: '/api/v1/groups',
+      summary: 'Makes a storage group. An encrypted one answers its recovery key, once.',
+      body: schema.groupRequest,
+      answers: { 201: { description: 'The group', content: schema.groupInfo } },
+      handle: async ({ body }) => {
+        const { keyFile, ...rest } = body;
+        const request = { ...rest, ...decodedKeyFile(keyFile) } as GroupRequest;
+        return { status: 201, json: await catalog.addGroup(request) };
+      },
+    }),
+    route({
+      method: 'GET',
+      pattern: '/api/v1/groups/{group}',
+      summary: 'One storage group.',
+      params: schema.groupParams,
+      answers: info,
+      handle: async ({ params }) => ({ status: 200, json: catalog.showGroup(params.group) }),
+    }),
+    route({
+      method: 'PATCH',
+      pattern: '/api/v1/groups/{group}',
+      summary: 'Changes settings of a storage group; they hold for what is stored from now on.',
+      params: schema.groupParams,
+      body: schema.groupChange,
+      answers: info,
+      handle: async ({ params, body }) => ({
+        status: 200,
+        json: await catalog.updateGroup(params.group, body as Partial<GroupSettings>),
+      }),
+    }),
+    route({
+      method: 'DELETE',
+      pattern: '/api/v1/groups/{group}',
+      summary: 'Deletes a storage group that has no containers.',
+      params: schema.groupParams,
+      answers: { 204: { description: 'Deleted' } },
+      handle: async ({ params }) => {
+        await catalog.deleteGroup(params.group);
+        return { status: 204 };
+      },
+    }),
+    route({
+      method: 'POST',
+      pattern: '/api/v1/groups/{group}/unlock',
+      summary: 'Opens an encrypted storage group with one of its secrets.',
+      params: schema.groupParams,
+      body: schema.unlockRequest,
+      answers: info,
+      handle: async ({ params, body }) => {
+        const { keyFile, passphrase, recoveryKey } = body;
+        const secret = {
+          ...(passphrase === undefined ? {} : { passphrase }),
+          ...(recoveryKey === undefined ? {} : { recoveryKey }),
+          ...decodedKeyFile(keyFile),
+        };
+        if (Object.keys(secret).length !== 1) {
+          throw new StoreError('INVALID', 'unlock takes one of passphrase, keyFile, recoveryKey');
+        }
+        return { status: 200, json: await catalog.unlockGroup(params.group, secret) };
+      },
+    }),
+  ];
+}
+
+function decodedKeyFile(base64: string | undefined): { keyFile?: Uint8Array } {
+  return base64 === undefined ? {} : { keyFile: Buffer.from(base64, 'base64') };
+}
+
+export function containerRoutes({ catalog }: FrontContext): Route[] {
+  return [
+    route({
+      method: 'GET',
+      pattern: '/api/v1/containers',
+      summary: 'All containers.',
+      answers: { 200: { description: 'Containers', content: schema.containerInfo.array() } },
+      handle: async () => ({ status: 200, json: catalog.listContainers().map(containerJson) }),
+    }),
+    route({
+      method: 'POST',
+      pattern: '/api/v1/containers',
+      summary: 'Makes a container; without a group in the default one.',
+      body: schema.containerRequest,
+      answers: { 201: { description: 'The container', content: schema.containerInfo } },
+      handle: async ({ body }) => ({
+        status: 201,
+        json: containerJson(await catalog.addContainer(body.name, body.group)),
+      }),
+    }),
+    route({
+      method: 'GET',
+      pattern: '/api/v1/containers/{container}',
+      summary: 'One container, with its statistics.',
+      params: schema.containerParams,
+      answers: { 200: { description: 'The container', content: schema.containerInfo } },
+      handle: async ({ params }) => ({
+        status: 200,
+        json: containerJson(catalog.showContainer(params.container)),
+      }),
+    }),
+    route({
+      method: 'DELETE',
+      pattern: '/api/v1/containers/{container}',
+      summary: 'Deletes a container: an empty one, or with all its files.',
+      params: schema.containerParams,
+      query: schema.containerDeletion,
+      answers: { 204: { description: 'Deleted' } },
+      handle: async ({ params, query }) => {
+        await catalog.deleteContainer(params.container, query.files === '1');
+        return { status: 204 };
+      },
+    }),
+  ];
+}
+
+function containerJson({ createdMs, ...rest }: ContainerInfo): object {
+  return { ...rest, created: isoTime(createdMs) };
+}
+
+export function userRoutes({ users }: FrontContext): Route[] {
+  return [
+    route({
+      method: 'GET',
+      pattern: '/api/v1/users',
+      summary: 'All users.',
+      answers: { 200: { description: 'Users', content: schema.userInfo.array() } },
+      handle: async () => ({ status: 200, json: users.list().map(({ name, role }) => ({ name, role })) }),
+    }),
+    route({
+      method: 'POST',
+      pattern: '/api/v1/users',
+      summary: 'Makes a user and answers its token, once.',
+      body: schema.userRequest,
+      answers: { 201: { description: 'The user', content: schema.newUser } },
+      handle: async ({ body: { name, role } }) => {
+        const { token, tokenHash } = makeToken();
+        await users.add({ name, role, tokenHash });
+        return { status: 201, json: { name, role, token } };
+      },
+    }),
+    route({
+      method: 'DELETE',
+      pattern: '/api/v1/users/{user}',
+      summary: 'Deletes a user; its token is worth nothing at once.',
+      params: schema.userParams,
+      answers: { 204: { description: 'Deleted' } },
+      handle: async ({ params }) => {
+        await users.delete(params.user);
+        return { status: 204 };
+      },
+    }),
+  ];
+}
+
+export function reportRoutes(context: FrontContext): Route[] {
+  return [
+    route({
+      method: 'GET',
+      pattern: '/api/v1/stats',
+      summary: 'Logical, unique and stored bytes: of the system, a group, or a container.',
+      query: schema.statisticsQuery,
+      answers: { 200: { description: 'Statistics', content: schema.statistics } },
+      handle: async ({ query: { group, container } }) => {
+        if (group !== undefined && container !== undefined) {
+          throw new StoreError('INVALID', 'stats of a group or of a container, not of both');
+        }
+        const scope = group !== undefined ? { group } : container !== undefined ? { container } : undefined;
+        return { status: 200, json: await context.catalog.statistics(scope) };
+      },
+    }),
+    route({
+      method: 'POST',
+      pattern: '/api/v1/verify',
+      summary: 'Checks what is stored and answers when it is done, which may take long.',
+      body: schema.verifyRequest,
+      answers: { 200: { description: 'The report', content: schema.verifyReport } },
+      handle: async ({ body }) => ({ status: 200, json: await context.verify({ full: body.full }) }),
+    }),
+  ];
+}

@@ -1,0 +1,54 @@
+/** What the front end is given by main: the catalog and everything beside it that routes use. */
+import type { Clock } from '../base/clock.js';
+import type { Catalog, FileDraft, FileRecord, OpenGroup } from '../catalog/types.js';
+import type { UploadOptions } from '../ingest/upload.js';
+import type { ByteRange } from '../restore/download.js';
+import type { Role, TokenStore, User } from './auth.js';
+import type { FrontLog } from './http.js';
+
+/** Ingest as the front sees it; Upload is one. */
+export interface UploadSession {
+  write(bytes: Uint8Array): boolean;
+  ready(): Promise<void>;
+  finish(): Promise<FileDraft>;
+  close(): Promise<void>;
+}
+
+/** Restore as the front sees it; Download is one. */
+export interface DownloadSession {
+  next(): Promise<Uint8Array | undefined>;
+  close(): Promise<void>;
+}
+
+export interface Streams {
+  upload(group: OpenGroup, options: UploadOptions): UploadSession | Promise<UploadSession>;
+  download(group: OpenGroup, file: FileRecord, range?: ByteRange): DownloadSession | Promise<DownloadSession>;
+}
+
+/** Users of the system file. All durable when they resolve. */
+export interface UserStore {
+  list(): readonly User[];
+  /** EXISTS when the name is taken. */
+  add(user: { name: string; role: Role; tokenHash: string }): void | Promise<void>;
+  /** NOT_FOUND; DENIED for the last administrator. */
+  delete(name: string): void | Promise<void>;
+}
+
+export interface SystemFacts {
+  readonly version: string;
+  readonly dataDirectory: string;
+  readonly pid: number;
+}
+
+export interface FrontContext {
+  readonly catalog: Catalog;
+  readonly tokens: TokenStore;
+  readonly users: UserStore;
+  readonly system: SystemFacts;
+  readonly clock: Clock;
+  readonly log: FrontLog;
+  /** Checks what is stored; the report as JSON. May take hours. */
+  verify(options: { full: boolean }): Promise<object>;
+  /** By default Upload and Download. */
+  readonly streams?: Streams;
+}

@@ -1,0 +1,102 @@
+/** What Prometheus may scrape: requests, bytes, what dedup saved, and each group's statistics at the moment of asking. */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ByteStatistics, Catalog, FileRecord } from '../catalog/types.js';
+
+/** Bytes as they pass. */
+export interface Traffic {
+  received(bytes: number): void;
+  sent(bytes: number): void;
+  stored(file: FileRecord): void;
+}
+
+const GROUP_GAUGES: Readonly<Record<string, keyof ByteStatistics>> = {
+  logical_bytes: 'logicalBytes',
+  unique_bytes: 'uniqueBytes',
+  stored_bytes: 'storedBytes',
+  files: 'files',
+  chunks: 'chunks',
+  data_stores: 'dataStores',
+};
+const SECONDS = [0.001, 0.005, 0.025, 0.1, 0.5, 2, 10, 60, 600];
+
+export class FrontMetrics implements Traffic {
+  readonly #registry = new Registry();
+  readonly #requests: Counter;
+  readonly #seconds: Histogram;
+  readonly #bytesIn: Counter;
+  readonly #bytesOut: Counter;
+  readonly #newBytes: Counter;
+  readonly #storedBytes: Counter;
+  readonly #savedBytes: Counter;
+
+  constructor(catalog: Catalog) {
+    const registers = [this.#registry];
+    const counter = (name: string, help: string) => new Counter({ name: `granary_${name}`, help, registers });
+    this.#requests = new Counter({
+      ...{ name: 'granary_front_requests_total', help: 'Requests answered.' },
+      ...{ labelNames: ['route', 'status'], registers },
+    });
+    this.#seconds = new Histogram({
+      ...{ name: 'granary_front_request_seconds', help: 'Time from head to the end of the answer.' },
+      ...{ labelNames: ['route'], buckets: SECONDS, registers },
+    });
+    this.#bytesIn = counter('front_received_bytes_total', 'Bytes of files received.');
+    this.#bytesOut = counter('front_sent_bytes_total', 'Bytes of files sent.');
+    this.#newBytes = counter('ingest_new_bytes_total', 'Bytes of chunks that were new.');
+    this.#storedBytes = counter('ingest_stored_bytes_total', 'Bytes that new chunks took in data stores.');
+    this.#savedBytes = counter('ingest_dedup_saved_bytes_total', 'Bytes that were known already.');
+    registerGroups(catalog, this.#registry);
+  }
+
+  received(bytes: number): void {
+    this.#bytesIn.inc(bytes);
+  }
+
+  sent(bytes: number): void {
+    this.#bytesOut.inc(bytes);
+  }
+
+  stored(file: FileRecord): void {
+    this.#newBytes.inc(file.newBytes);
+    this.#storedBytes.inc(file.storedBytes);
+    this.#savedBytes.inc(Math.max(0, file.size - file.newBytes));
+  }
+
+  observe(route: string, status: number, seconds: number): void {
+    this.#requests.inc({ route, status });
+    this.#seconds.observe({ route }, seconds);
+  }
+
+  async text(): Promise<{ type: string; text: string }> {
+    return { type: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+}
+
+function registerGroups(catalog: Catalog, registry: Registry): void {
+  const gauges = Object.entries(GROUP_GAUGES).map(([name, field]) => {
+    const help = `Of the storage group: ${field}.`;
+    return [
+      field,
+      new Gauge({ name: `granary_group_${name}`, help, labelNames: ['group'], registers: [] }),
+    ] as const;
+  });
+  const usable = new Gauge({
+    ...{ name: 'granary_group_usable', help: '1: open; 0: locked or failed.', labelNames: ['group'] },
+    registers: [registry],
+    // Runs first of all gauges and fills the others.
+    async collect() {
+      for (const [, gauge] of gauges) gauge.reset();
+      usable.reset();
+      await Promise.all(catalog.listGroups().map(collectGroup));
+    },
+  });
+  for (const [, gauge] of gauges) registry.registerMetric(gauge as never);
+
+  async function collectGroup({ name: group, isLocked, failure }: ReturnType<Catalog['listGroups']>[number]) {
+    const isUsable = !isLocked && failure === undefined;
+    usable.set({ group }, isUsable ? 1 : 0);
+    if (!isUsable) return;
+    const values = await catalog.statistics({ group });
+    for (const [field, gauge] of gauges) gauge.set({ group }, values[field]);
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * What requests and answers look like, once: the same zod schemas check requests and become the OpenAPI document.
+ * Sizes are numbers of bytes, times ISO 8601 UTC.
+ */
+import { extendZodWithOpenApi } from '@asteasolutions/zod-to-openapi';
+import { z } from 'zod';
+import {
+  CHUNK_SIZE_AVERAGE_MAX,
+  CHUNK_SIZE_AVERAGE_MIN,
+  FILE_NAME_SIZE_MAX,
+  LIST_LIMIT_MAX,
+  NAME_LENGTH_MAX,
+  PASSPHRASE_SIZE_MAX,
+  ROTATION_DAYS_MAX,
+  ROTATION_DAYS_MIN,
+} from '../base/limits.js';
+import { ROLES } from './auth.js';
+
+extendZodWithOpenApi(z);
+
+const bytes = z.number().int().min(0);
+
+export const plainName = z
+  .string()
+  .max(NAME_LENGTH_MAX)
+  .regex(/^[A-Za-z0-9._-]+$/, "letters, digits, '-', '_', '.'")
+  .regex(/[^.]/, 'not dots alone');
+
+export const groupParams = z.strictObject({ group: plainName });
+export const containerParams = z.strictObject({ container: plainName });
+export const userParams = z.strictObject({ user: plainName });
+/** The path is decoded and checked as bytes before it comes here. */
+export const fileParams = z.strictObject({
+  container: plainName,
+  path: z.string().meta({
+    description: `Percent-encoded UTF-8, 1 to ${FILE_NAME_SIZE_MAX} bytes without NUL. '%2F' is a slash like any other.`,
+  }),
+});
+
+const settings = {
+  compression: z.enum(['none', 'fast', 'best']),
+  encryption: z.enum(['off', 'static', 'internal']),
+  rotationDays: z.number().int().min(ROTATION_DAYS_MIN).max(ROTATION_DAYS_MAX),
+  quotaBytes: bytes.meta({ description: 'Physical bytes; 0: no quota.' }),
+};
+const secrets = {
+  passphrase: z.string().max(PASSPHRASE_SIZE_MAX),
+  keyFile: z.base64().meta({ description: "A key file's content." }),
+  recoveryKey: z.string().max(PASSPHRASE_SIZE_MAX),
+};
+
+export const groupRequest = z
+  .strictObject({
+    name: plainName,
+    path: z.string().optional(),
+    isPerformanceTier: z.boolean().optional(),
+    acceptSlow: z.boolean().optional(),
+    chunkSizeAverage: z.number().int().min(CHUNK_SIZE_AVERAGE_MIN).max(CHUNK_SIZE_AVERAGE_MAX).optional(),
+    passphrase: secrets.passphrase.optional(),
+    keyFile: secrets.keyFile.optional(),
+    ...z.strictObject(settings).partial().shape,
+  })
+  .openapi('GroupRequest');
+
+export const groupChange = z.strictObject(settings).partial().openapi('GroupChange');
+export const unlockRequest = z.strictObject(secrets).partial().openapi('UnlockRequest');
+
+export const groupInfo = z
+  .looseObject({
+    name: z.string(),
+    id: z.string(),
+    path: z.string(),
+    isPerformanceTier: z.boolean(),
+    chunkSizeAverage: bytes,
+    isLocked: z.boolean(),
+    keyEpoch: z.number().int(),
+    ...settings,
+    admission: z
+      .looseObject({
+        sequentialIops: z.number(),
+        randomIops: z.number(),
+        isRotational: z.boolean().optional(),
+      })
+      .optional(),
+    failure: z.string().optional(),
+    recoveryKey: z.string().optional().meta({ description: 'Shown once, when the group is made.' }),
+  })
+  .openapi('Group');
+
+export const containerRequest = z
+  .strictObject({ name: plainName, group: plainName.optional() })
+  .openapi('ContainerRequest');
+
+export const containerInfo = z
+  .looseObject({ name: z.string(), id: z.number().int(), group: z.string(), created: z.iso.datetime() })
+  .openapi('Container');
+
+export const containerDeletion = z.strictObject({
+  files: z.enum(['0', '1']).default('0').meta({ description: "'1': with all its files." }),
+});
+
+const percent = z.number();
+export const statistics = z
+  .looseObject({
+    logicalBytes: bytes,
+    uniqueBytes: bytes,
+    storedBytes: bytes,
+    files: bytes,
+    chunks: bytes,
+    dataStores: bytes,
+    dedupSavedBytes: z.number().int(),
+    compressionSavedBytes: z.number().int(),
+    dedupSavingsPercent: percent,
+    compressionSavingsPercent: percent,
+    savingsPercent: percent,
+  })
+  .openapi('Statistics');
+
+export const statisticsQuery = z.strictObject({
+  group: plainName.optional(),
+  container: plainName.optional(),
+});
+
+const digests = {
+  xxh3: z.string().meta({ description: 'XXH3-128 of the bytes, hex.' }),
+  blake3: z.string().optional(),
+  sha256: z.string().optional(),
+  md5: z.string().optional(),
+};
+
+export const putAnswer = z
+  .object({
+    path: z.string(),
+    version: z.number().int(),
+    size: bytes,
+    newBytes: bytes,
+    storedBytes: bytes,
+    seconds: z.number(),
+    ...digests,
+  })
+  .openapi('PutAnswer');
+
+export const fileInfo = z
+  .object({
+    path: z.string(),
+    version: z.number().int(),
+    size: bytes,
+    state: z.enum(['local', 'uploading', 'both', 'stub']),
+    created: z.iso.datetime(),
+    newBytes: bytes,
+    storedBytes: bytes,
+    chunkCount: z.number().int(),
+    etag: z.string(),
+    ...digests,
+  })
+  .openapi('File');
+
+export const listQuery = z.strictObject({
+  prefix: z.string().optional(),
+  after: z.string().optional(),
+  limit: z.coerce.number().int().min(1).max(LIST_LIMIT_MAX).default(LIST_LIMIT_MAX),
+});
+
+export const filePage = z
+  .object({
+    files: z.array(fileInfo),
+    next: z
+      .string()
+      .optional()
+      .meta({ description: "Give it as 'after' for the next page; absent at the end." }),
+  })
+  .openapi('FilePage');
+
+export const verifyRequest = z.strictObject({ full: z.boolean().default(false) }).openapi('VerifyRequest');
+export const verifyReport = z.looseObject({}).openapi('VerifyReport');
+
+export const systemInfo = z
+  .object({
+    version: z.string(),
+    dataDirectory: z.string(),
+    pid: z.number().int(),
+    uptimeSeconds: z.number(),
+    isStopping: z.boolean(),
+  })
+  .openapi('System');
+
+export const userRequest = z.strictObject({ name: plainName, role: z.enum(ROLES) }).openapi('UserRequest');
+export const userInfo = z.object({ name: z.string(), role: z.enum(ROLES) }).openapi('User');
+export const newUser = userInfo
+  .extend({ token: z.string().meta({ description: 'Shown once.' }) })
+  .openapi('NewUser');
+
+export const errorBody = z
+  .object({ error: z.object({ code: z.string(), message: z.string() }) })
+  .openapi('Error');
+export const health = z.object({ status: z.literal('ok') }).openapi('Health');
