@@ -1,6 +1,5 @@
 /** granary container …: what clients see; each lives in one storage group. */
 import type { Command } from 'commander';
-import { isoTime } from '../base/clock.js';
 import { formatSize } from '../base/units.js';
 import { callServer, print, type ServerFlags, withExamples, withServer } from './command.js';
 import { containerUrl } from './file-path.js';
@@ -14,8 +13,7 @@ interface ContainerAnswer {
   readonly name: string;
   readonly id: number;
   readonly group: string;
-  readonly createdMs?: number;
-  readonly created?: string;
+  readonly created: string;
 }
 
 export function registerContainer(program: Command): void {
@@ -33,7 +31,7 @@ export function registerContainer(program: Command): void {
   withServer(container.command('list').description('list the containers')).action(
     async (flags: ServerFlags) => {
       const containers = await callServer(flags, client => client.json<ContainerAnswer[]>('GET', CONTAINERS));
-      const rows = containers.map(info => [info.name, info.group, createdText(info)]);
+      const rows = containers.map(info => [info.name, info.group, info.created]);
       print(flags, containers, formatTable(['name', 'group', 'made'], rows));
     },
   );
@@ -53,7 +51,7 @@ function registerShow(container: Command): void {
     const fields = formatFields([
       ['name', info.name],
       ['group', info.group],
-      ['made', createdText(info)],
+      ['made', info.created],
       ['files', info.files],
       ['logical', formatSize(info.logicalBytes)],
     ]);
@@ -68,13 +66,8 @@ function registerDelete(container: Command): void {
     .option('--files', 'its files, too');
   withExamples(withServer(remove), 'container delete old --files');
   remove.action(async (name: string, flags: ServerFlags & { files?: boolean }) => {
-    const query = flags.files === true ? '?files=true' : '';
+    const query = flags.files === true ? '?files=1' : '';
     await callServer(flags, client => client.json('DELETE', containerUrl(name) + query));
     print(flags, { deleted: name }, `deleted container ${name}\n`);
   });
-}
-
-function createdText(info: ContainerAnswer): string {
-  if (info.created !== undefined) return info.created;
-  return info.createdMs === undefined ? '' : isoTime(info.createdMs);
 }

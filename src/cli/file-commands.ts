@@ -1,6 +1,5 @@
 /** granary ls, stat and rm: the files of a container. */
 import type { Command } from 'commander';
-import { isoTime } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
 import { LIST_LIMIT_MAX } from '../base/limits.js';
 import { formatSize, savingsPercent } from '../base/units.js';
@@ -15,13 +14,12 @@ interface FileAnswer {
   readonly path: string;
   readonly version: number;
   readonly size: number;
-  readonly state?: string;
-  readonly created?: string;
-  readonly createdMs?: number;
-  readonly newBytes?: number;
-  readonly storedBytes?: number;
-  readonly chunkCount?: number;
-  readonly xxh3?: string;
+  readonly state: string;
+  readonly created: string;
+  readonly newBytes: number;
+  readonly storedBytes: number;
+  readonly chunkCount: number;
+  readonly xxh3: string;
   readonly blake3?: string;
   readonly sha256?: string;
   readonly md5?: string;
@@ -96,8 +94,7 @@ async function listJson(client: Client, name: FilePath): Promise<void> {
 async function listText(client: Client, name: FilePath): Promise<void> {
   for await (const page of pages(client, name, LIST_LIMIT_MAX)) {
     const lines = page.files.map(
-      file =>
-        `${formatSize(file.size).padStart(12)}  ${createdText(file).padEnd(24)}  ${printable(file.path)}\n`,
+      file => `${formatSize(file.size).padStart(12)}  ${file.created}  ${printable(file.path)}\n`,
     );
     process.stdout.write(lines.join(''));
   }
@@ -107,20 +104,14 @@ async function listText(client: Client, name: FilePath): Promise<void> {
 async function findFile(client: Client, name: FilePath): Promise<FileAnswer> {
   for await (const page of pages(client, name, 1)) {
     const [file] = page.files;
-    if (file?.path === name.path) return { state: 'local', ...file };
+    if (file?.path === name.path) return file;
     break;
   }
   throw new StoreError('NOT_FOUND', `there is no file ${name.path} in container ${name.container}`);
 }
 
-function createdText(file: FileAnswer): string {
-  if (file.created !== undefined) return file.created;
-  return file.createdMs === undefined ? '' : isoTime(file.createdMs);
-}
-
 function fileFields(file: FileAnswer): string {
-  const stored = file.storedBytes ?? 0;
-  const fresh = file.newBytes ?? 0;
+  const { storedBytes: stored, newBytes: fresh } = file;
   const digests = (['xxh3', 'blake3', 'sha256', 'md5'] as const).flatMap(name => {
     const value = file[name];
     return value === undefined ? [] : ([[name, value]] as const);
@@ -128,15 +119,15 @@ function fileFields(file: FileAnswer): string {
   return formatFields([
     ['path', file.path],
     ['version', file.version],
-    ['state', file.state ?? 'local'],
-    ['made', createdText(file)],
+    ['state', file.state],
+    ['made', file.created],
     ['logical', `${formatSize(file.size)} (${file.size} bytes)`],
     [
       'unique',
       `${formatSize(fresh)} brought by this file, dedup saved ${savingsPercent(file.size, fresh)} %`,
     ],
     ['stored', `${formatSize(stored)}, compression saved ${savingsPercent(fresh, stored)} %`],
-    ['chunks', file.chunkCount ?? 0],
+    ['chunks', file.chunkCount],
     ...digests,
   ]);
 }

@@ -65,7 +65,6 @@ export function registerGroup(program: Command): void {
     print(flags, { deleted: name }, `deleted storage group ${name}\n`);
   });
   registerUnlock(group);
-  registerPassphrase(group);
 }
 
 function groupUrl(name: string): string {
@@ -203,26 +202,6 @@ async function unlockSecret(name: string, flags: UnlockFlags): Promise<Record<st
     );
   }
   return { passphrase };
-}
-
-function registerPassphrase(group: Command): void {
-  const command = group
-    .command('passphrase <name>')
-    .description('change the passphrase of an encrypted storage group; its data stays as it is')
-    .requiredOption('--new-passphrase-file <file>', 'first line: the new passphrase')
-    .option('--passphrase-file <file>', 'first line: the present one (else $GRANARY_PASSPHRASE or a prompt)');
-  withExamples(
-    withServer(command),
-    'group passphrase vault --passphrase-file old.txt --new-passphrase-file new.txt',
-  );
-  command.action(async (name: string, flags: UnlockFlags & { newPassphraseFile: string }) => {
-    const body = {
-      ...(await unlockSecret(name, flags)),
-      newPassphrase: passphraseOfFile(flags.newPassphraseFile),
-    };
-    await callServer(flags, client => client.json('POST', `${groupUrl(name)}/passphrase`, body));
-    print(flags, { changed: name }, `the passphrase of storage group ${name} was changed\n`);
-  });
 }
 
 function groupState(info: GroupInfo): string {

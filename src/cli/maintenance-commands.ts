@@ -40,14 +40,10 @@ function registerVerify(program: Command): void {
   const command = program
     .command('verify')
     .description('check what is stored; exit code 1 when something is damaged')
-    .option('--full', 'read every record: seal, fingerprints, digests of whole files')
-    .option('--group <name>', 'one storage group');
-  withExamples(withServer(command), 'verify', 'verify --full --group vault');
-  command.action(async (flags: ServerFlags & { full?: boolean; group?: string }) => {
-    const body = {
-      isFull: flags.full === true,
-      ...(flags.group === undefined ? {} : { group: flags.group }),
-    };
+    .option('--full', 'read every record: seal, fingerprints, digests of whole files');
+  withExamples(withServer(command), 'verify', 'verify --full');
+  command.action(async (flags: ServerFlags & { full?: boolean }) => {
+    const body = { full: flags.full === true };
     const answer = await callServer(flags, client =>
       client.json<VerifyAnswer>('POST', '/api/v1/verify', body),
     );
