@@ -74,10 +74,13 @@ class Writer {
   explicit Writer(Buffer* out) : out_(out) {}
   template <typename T>
   void Put(T value) {
-    const auto* bytes = reinterpret_cast<const uint8_t*>(&value);
-    out_->insert(out_->end(), bytes, bytes + sizeof value);
+    PutBytes({reinterpret_cast<const uint8_t*>(&value), sizeof value});
   }
-  void PutBytes(ConstBytes bytes) { out_->insert(out_->end(), bytes.begin(), bytes.end()); }
+  void PutBytes(ConstBytes bytes) {
+    const size_t at = out_->size();
+    out_->resize(at + bytes.size());
+    if (!bytes.empty()) std::memcpy(out_->data() + at, bytes.data(), bytes.size());
+  }
 
  private:
   Buffer* out_;

@@ -1,7 +1,7 @@
 // A data store: an append-only file of records, closed with a trailer that names every chunk in it. FORMAT.md, section
 // "Data store". Never appended to by a later incarnation; never changed once closed.
 //
-// Threads: one thread at a time appends (the engine hands a store to one worker); Find, ReadRecord and the counters may be
+// Threads: one thread at a time appends (the engine hands a store to one worker); Find, ReadAt and the counters may be
 // called by all threads at any time. Writes of full buffers go out on the object's own writer thread, so that the cores
 // that compress do not wait for the device.
 #ifndef GRANARY_DATASTORE_DATA_STORE_H_
@@ -45,6 +45,12 @@ struct DataStoreIdentity {
   uint32_t key_epoch = 0;      // 0: not sealed
 };
 
+struct ScannedRecord {
+  uint64_t offset = 0;
+  RecordHeader header;
+  Status status;   // of the whole record
+};
+
 class DataStore {
  public:
   static constexpr const char* kFileSuffix = ".gds";
@@ -61,7 +67,10 @@ class DataStore {
                                                  const KeyOfEpoch& keys);
 
   // Reads an unfinished or damaged data store forward, record by record, resynchronising at the next valid header behind
-  // damage, and (when `close`) writes the trailer it should have had. Doing it twice changes nothing.
+  // damage, and (when `close`) writes the trailer it should have had. Doing it twice changes nothing. A file with a valid
+  // trailer is opened by it and not scanned. Every record is unsealed and its table checked. A damaged header is replaced
+  // in memory by the footer's copy, else by the file's name and the first record.
+  // kNotFound: the file never held anything (its creation was cut off); kIo: it could not be read to its end.
   struct ScanReport {
     uint64_t records_kept = 0;
     uint64_t bytes_skipped = 0;   // not zero and not a valid record
@@ -96,16 +105,13 @@ class DataStore {
   virtual Status ForEachChunk(const std::function<void(const Fingerprint&, const ChunkPlace&)>& each) = 0;
   // Reads `size` bytes at `offset` of the file. What was appended but not yet synced may not be there.
   virtual Status ReadAt(uint64_t offset, Bytes out) = 0;
+  // Reads every record anew, past the page cache: its tag, its table and its decompression are checked, and that the table
+  // in memory says the same of it; fingerprints are the caller's to check. Stops when `each` returns false. kCorrupt at the
+  // end when the Merkle root of a closed store does not fit (single records' damage is in their own status).
+  virtual Status VerifyRecords(const std::function<bool(const ScannedRecord&)>& each) = 0;
   // Forgets the trailer's table and, for closed stores, the open file; both come back on the next use.
   virtual void DropMemory() = 0;
   virtual void DropCache() = 0;
-};
-
-// Every valid record header of a file, with what lies between, for inspect and scrub. Stops when `each` returns false.
-struct ScannedRecord {
-  uint64_t offset;
-  RecordHeader header;
-  Status status;   // of the whole record: tag, table, decompression; fingerprints are the caller's to check
 };
 
 }  // namespace granary

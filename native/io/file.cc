@@ -40,4 +40,14 @@ Status ReplaceFile(FileSystem* files, const std::string& path, ConstBytes conten
   return files->SyncDirectory(DirectoryOf(path)).Within("replacing " + path);
 }
 
+Status RemoveTree(FileSystem* files, const std::string& path) {
+  Status gone = files->Unlink(path);  // a file, a link, an empty directory
+  if (gone.ok() || gone.code() == Code::kNotFound) return Status::Ok();
+  auto names = files->List(path);
+  if (!names.ok()) return gone;
+  for (const std::string& name : *names) RETURN_IF_ERROR(RemoveTree(files, path + "/" + name));
+  gone = files->Unlink(path);
+  return gone.code() == Code::kNotFound ? Status::Ok() : gone;
+}
+
 }  // namespace granary

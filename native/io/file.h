@@ -45,7 +45,7 @@ class FileSystem {
   // `direct`: bypass the page cache for writes where the file system can; WriteAt then takes block-aligned ranges only.
   virtual Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode, bool direct = false) = 0;
   virtual Status Rename(const std::string& from, const std::string& to) = 0;
-  virtual Status Unlink(const std::string& path) = 0;  // kNotFound when it is gone already
+  virtual Status Unlink(const std::string& path) = 0;  // file or empty directory; kNotFound when it is gone already
   virtual Status MakeDirectory(const std::string& path) = 0;  // kExists when it is there; parents must exist
   virtual Status SyncDirectory(const std::string& path) = 0;  // makes creations, renames, unlinks in it durable
   virtual Result<std::vector<std::string>> List(const std::string& directory) = 0;  // names, sorted
@@ -60,6 +60,9 @@ FileSystem* PosixFileSystem();
 
 // The directory a path lies in ("/a/b" -> "/a").
 std::string DirectoryOf(const std::string& path);
+
+// Unlinks a directory with all that is in it. What is gone already is no failure.
+Status RemoveTree(FileSystem* files, const std::string& path);
 
 // Whole small files. Replace: temporary name, write, sync, rename, sync of the directory.
 Result<Buffer> ReadWholeFile(FileSystem* files, const std::string& path, size_t size_max);

@@ -185,7 +185,9 @@ class PosixFiles : public FileSystem {
   }
 
   Status Unlink(const std::string& path) override {
-    return unlink(path.c_str()) == 0 ? Status::Ok() : Failure("unlink", path);
+    if (unlink(path.c_str()) == 0) return Status::Ok();
+    const bool is_directory = errno == EISDIR;
+    return is_directory && rmdir(path.c_str()) == 0 ? Status::Ok() : Failure("unlink", path);
   }
 
   Status MakeDirectory(const std::string& path) override {

@@ -251,7 +251,7 @@ Status Simulator::Unlink(const std::string& path) {
   RETURN_IF_ERROR(Gate("unlink " + path, false));
   const DiskNodePtr node = disk_.Find(path);
   if (node == nullptr) return Status(Code::kNotFound, "unlink " + path + ": not there");
-  if (node->is_directory) return Status(Code::kIo, "unlink " + path + ": a directory");
+  if (node->is_directory && !node->entries.empty()) return Status(Code::kIo, "unlink " + path + ": not empty");
   disk_.ChangeEntry(path, "", node);
   return Status::Ok();
 }

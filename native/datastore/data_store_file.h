@@ -1,0 +1,76 @@
+// The DataStore over one file: a writer while it is open for appending, a trailer once it is closed, a table of chunks in
+// memory in both states. Created by the factories of data_store.h.
+#ifndef GRANARY_DATASTORE_DATA_STORE_FILE_H_
+#define GRANARY_DATASTORE_DATA_STORE_FILE_H_
+
+#include <atomic>
+#include <mutex>
+#include <shared_mutex>
+
+#include "datastore/block_writer.h"
+#include "datastore/data_store_format.h"
+
+namespace granary {
+
+class DataStoreFile : public DataStore {
+ public:
+  DataStoreFile(FileSystem* files, std::string path, const DataStoreHeader& header, const Key* store_key);
+  ~DataStoreFile() override;
+
+  // --- how it comes to be; each once, before anyone else sees the object ---
+  Status StartNew(std::shared_ptr<File> file);
+  // Reads and checks the trailer that `footer` names.
+  Status OpenClosed(std::shared_ptr<File> file, const DataStoreFooter& footer);
+  // Takes what a scan found; stays readable without a trailer.
+  void AdoptScan(std::shared_ptr<File> file, ChunkTable table, const MerkleTree& tree, uint64_t skipped_bytes,
+                 uint64_t file_bytes);
+  // Writes trailer and footer at `end` (block-aligned) behind an adopted scan. `incarnation`: the writing one.
+  Status CloseAdopted(uint64_t end, uint64_t allocated, uint64_t incarnation);
+
+  const DataStoreIdentity& identity() const override { return header_.identity; }
+  bool is_closed() const override { return is_closed_; }
+  DataStoreCounts counts() const override;
+  uint64_t TakeOrdinal() override;
+  RecordPlace place() const override { return {header_.identity.id, key_ ? &*key_ : nullptr}; }
+  Status Append(const RecordHeader& header, const std::vector<TableRow>& table, ConstBytes encoded) override;
+  Status Sync() override;
+  Status Close() override;
+  Result<std::optional<ChunkPlace>> Find(const Fingerprint& fingerprint) override;
+  Status ForEachChunk(const std::function<void(const Fingerprint&, const ChunkPlace&)>& each) override;
+  Status ReadAt(uint64_t offset, Bytes out) override;
+  Status VerifyRecords(const std::function<bool(const ScannedRecord&)>& each) override;
+  void DropMemory() override;
+  void DropCache() override;
+
+ private:
+  Status WriteTrailer(const std::shared_ptr<File>& file, BlockWriter* writer, uint64_t incarnation);
+  Status Named(const Status& status) const { return status.Within("data store " + path_); }
+  Result<std::shared_ptr<File>> OpenedFile();
+  Status LoadTable(File* file);
+  // A shared lock under which table_ is there.
+  Result<std::shared_lock<std::shared_mutex>> LockTable();
+  void VerifyRecord(const ChunkTable::Record& record, const std::vector<TableRow>& rows, MerkleTree* tree,
+                    ScannedRecord* found);
+
+  FileSystem* const files_;
+  const std::string path_;
+  const DataStoreHeader header_;
+  std::optional<Key> key_;
+  std::atomic<uint64_t> next_ordinal_{0};
+  std::atomic<bool> is_closed_{false};
+
+  mutable std::shared_mutex table_mutex_;
+  std::optional<ChunkTable> table_;  // of a closed store: until DropMemory
+  MerkleTree tree_;                  // of an open store
+  Sha256Digest root_{};              // of a closed store
+  DataStoreFooter footer_;
+
+  mutable std::mutex file_mutex_;    // guards the pointers and the failure, not what they point to
+  std::shared_ptr<File> file_;
+  std::shared_ptr<BlockWriter> writer_;
+  Status failure_;                   // of Append, Sync or Close; sticks
+};
+
+}  // namespace granary
+
+#endif  // GRANARY_DATASTORE_DATA_STORE_FILE_H_

@@ -1,0 +1,71 @@
+#include "datastore/record_scanner.h"
+
+#include <algorithm>
+
+namespace granary {
+
+// Moves at_ to the next valid header. Records lie at multiples of kRecordAlignment, which is a word's size.
+Result<bool> RecordScanner::FindHeader(RecordHeader* header) {
+  static_assert(kRecordAlignment == sizeof(uint64_t));
+  while (at_ + kRecordHeaderSize <= end_) {
+    ASSIGN_OR_RETURN(const ConstBytes window, window_.At(at_, kRecordHeaderSize));
+    if (window.size() < kRecordHeaderSize) break;
+    size_t offset = 0;
+    for (; offset + kRecordHeaderSize <= window.size() && at_ + offset + kRecordHeaderSize <= end_;
+         offset += kRecordAlignment) {
+      const auto word = LoadLittle<uint64_t>(window.data() + offset);
+      if (word == 0) continue;
+      if (DecodeRecordHeader(place_.data_store_id, window.subspan(offset), header).ok()) {
+        at_ += offset;
+        return true;
+      }
+      skipped_bytes_ += kRecordAlignment;
+    }
+    at_ += offset;
+  }
+  return false;
+}
+
+Result<bool> RecordScanner::Next(ScannedRecord* found) {
+  RecordHeader header;
+  ASSIGN_OR_RETURN(const bool is_found, FindHeader(&header));
+  if (!is_found) return false;
+  *found = {at_, header, Status::Ok()};
+  if (depth_ == Depth::kRecords) {
+    const uint64_t size = std::min(header.RecordSize(), end_ - at_);
+    ASSIGN_OR_RETURN(encoded_, window_.At(at_, size));
+    encoded_ = encoded_.first(std::min<uint64_t>(size, encoded_.size()));
+    found->status = DecodeRecord(place_, encoded_, &scratch_, &decoded_);
+  }
+  if (found->status.ok()) {
+    at_ += header.RecordSize();
+  } else {
+    skipped_bytes_ += kRecordAlignment;
+    at_ += kRecordAlignment;
+  }
+  return true;
+}
+
+static bool IsZero(ConstBytes bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == 0; });
+}
+
+Result<uint64_t> EndOfContent(File* file) {
+  ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+  Buffer buffer;
+  for (uint64_t end = size; end > 0;) {
+    const uint64_t start = end > ReadWindow::kSize ? RoundUp(end - ReadWindow::kSize, kBlockSize) : 0;
+    buffer.resize(end - start);
+    ASSIGN_OR_RETURN(const size_t count, file->ReadAt(start, buffer));
+    if (count != buffer.size()) return Status(Code::kIo, "the file changed while it was read");
+    for (uint64_t block_end = end; block_end > start;) {
+      const uint64_t block = (block_end - 1) / kBlockSize * kBlockSize;
+      if (!IsZero(ConstBytes(buffer).subspan(block - start, block_end - block))) return RoundUp(block_end, kBlockSize);
+      block_end = block;
+    }
+    end = start;
+  }
+  return uint64_t{0};
+}
+
+}  // namespace granary
