@@ -27,7 +27,11 @@ export class AnswerReader {
   ) {}
 
   take(bytes: Uint8Array): void {
-    if (this.answer !== undefined) return this.takeBody(bytes);
+    if (this.answer !== undefined) this.takeBody(bytes);
+    else this.takeHead(bytes);
+  }
+
+  private takeHead(bytes: Uint8Array): void {
     this.head = Buffer.concat([this.head, bytes]);
     const end = this.head.indexOf(HEAD_END);
     if (end < 0) return;
@@ -35,9 +39,13 @@ export class AnswerReader {
     const rest = this.head.subarray(end + HEAD_END.length);
     this.head = Buffer.alloc(0);
     // An interim answer (100 Continue) has no body, and the real one follows.
-    if (answer.status < 200) return this.take(rest);
+    if (answer.status < 200) {
+      this.takeHead(rest);
+      return;
+    }
     const length = answer.headers.get('content-length');
-    if (length === undefined && answer.status !== 204) throw new Error(`answer ${answer.status} without content-length`);
+    if (length === undefined && answer.status !== 204)
+      throw new Error(`answer ${answer.status} without content-length`);
     this.answer = answer;
     this.left = Number(length ?? 0);
     this.takeBody(rest);

@@ -58,21 +58,31 @@ function requestHead(job: Job, method: string, name: string, lines: readonly str
 }
 
 function checkStatus(answer: Answer, name: string, body: string): void {
-  if (answer.status < 200 || answer.status > 299) throw new Error(`${name}: status ${answer.status}: ${body}`);
+  if (answer.status < 200 || answer.status > 299)
+    throw new Error(`${name}: status ${answer.status}: ${body}`);
 }
 
 function fileReport(name: string, body: string): JobFileReport {
   const report = JSON.parse(body) as { size: number; xxh3: string; newBytes: number; storedBytes: number };
-  return { name, bytes: report.size, xxh3: report.xxh3, newBytes: report.newBytes, storedBytes: report.storedBytes };
+  return {
+    name,
+    bytes: report.size,
+    xxh3: report.xxh3,
+    newBytes: report.newBytes,
+    storedBytes: report.storedBytes,
+  };
 }
 
 /** Calls `take` with the file's pieces; each piece's memory is used again PIECE_COUNT calls later. */
-async function readPieces(file: JobFile, take: (piece: Uint8Array) => void | Promise<void>): Promise<void> {
+async function readPieces(
+  file: JobFile,
+  take: (piece: Uint8Array) => Promise<void> | undefined,
+): Promise<void> {
   const descriptor = openSync(file.path, 'r');
   const offset = file.offset ?? 0;
   const size = file.size ?? statSync(file.path).size - offset;
   const pieces = Array.from({ length: PIECE_COUNT }, () => Buffer.allocUnsafeSlow(PIECE_SIZE));
-  let pending: void | Promise<void> = undefined;
+  let pending: Promise<void> | undefined;
   try {
     for (let done = 0, turn = 0; done < size; turn += 1) {
       const piece = pieces[turn % PIECE_COUNT]!;
@@ -142,7 +152,8 @@ async function getFile(job: Job, socket: ClientSocket, file: JobFile): Promise<J
   if (target !== undefined) closeSync(target);
   const xxh3 = Buffer.from(addon.digestFinish(digest).xxh3).toString('hex');
   checkStatus(answer, file.name, '');
-  if (answer.headers.get('x-granary-xxh3') !== xxh3) throw new Error(`${file.name}: xxh3 ${xxh3} is not the server's`);
+  if (answer.headers.get('x-granary-xxh3') !== xxh3)
+    throw new Error(`${file.name}: xxh3 ${xxh3} is not the server's`);
   return { name: file.name, bytes, xxh3, newBytes: 0, storedBytes: 0 };
 }
 
@@ -153,6 +164,7 @@ async function hashFile(file: JobFile): Promise<JobFileReport> {
   await readPieces(file, piece => {
     addon.digestUpdate(digest, piece);
     bytes += piece.length;
+    return undefined;
   });
   const xxh3 = Buffer.from(addon.digestFinish(digest).xxh3).toString('hex');
   return { name: file.name, bytes, xxh3, newBytes: 0, storedBytes: 0 };
@@ -160,7 +172,10 @@ async function hashFile(file: JobFile): Promise<JobFileReport> {
 
 /** Takes one task after the other from the shared list until it is empty. */
 async function runStream(job: Job, tasks: Iterator<number>, reports: JobFileReport[]): Promise<void> {
-  const socket = job.mode === 'hash' ? undefined : await ClientSocket.open(new URL(job.url), Buffer.allocUnsafeSlow(PIECE_SIZE));
+  const socket =
+    job.mode === 'hash'
+      ? undefined
+      : await ClientSocket.open(new URL(job.url), Buffer.allocUnsafeSlow(PIECE_SIZE));
   for (let next = tasks.next(); next.done !== true; next = tasks.next()) {
     const index = next.value;
     if (job.mode === 'put-small') reports[index] = await putSmallFile(job, socket!, index);

@@ -234,10 +234,10 @@ export function fillTarHeader(seed: number, size: number, target: Uint8Array): v
   put(0, `tree/${(seed >>> 24).toString(16)}/${(seed & 0xffffff).toString(16)}.txt`);
   put(
     100,
-    '0000644\0' + '0001750\0' + '0001750\0' + `${size.toString(8).padStart(11, '0')}\0` + '14350000000\0',
+    `0000644\0${'0001750\0'.repeat(2)}${size.toString(8).padStart(11, '0')}\0`.concat('14350000000\0'),
   );
   put(148, '        0');
-  put(257, 'ustar\0' + '00');
+  put(257, 'ustar\x0000');
   const sum = target.reduce((total, byte) => total + byte, 0);
   put(148, `${sum.toString(8).padStart(6, '0')}\0 `);
 }

@@ -281,12 +281,7 @@ function editUnit(
   builder.units.push({ flavour, size: unit.size });
 }
 
-function appendUnits(
-  builder: PlanBuilder,
-  specification: FileSpecification,
-  size: number,
-  random: Random,
-): void {
+function appendUnits(builder: PlanBuilder, size: number, random: Random): void {
   const end = builder.size + size;
   while (builder.size < end) builder.freshUnit(random);
 }
@@ -316,6 +311,6 @@ export function planNext(specification: FileSpecification, before: FilePlan, see
       for (let run = random.between(1, churn.insertRunMax); run > 0; run -= 1) builder.freshUnit(random);
     }
   }
-  appendUnits(builder, specification, churn.appendShare * sizeBefore, random);
+  appendUnits(builder, churn.appendShare * sizeBefore, random);
   return builder;
 }

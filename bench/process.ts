@@ -39,7 +39,11 @@ export function endChildren(): void {
 }
 
 /** Starts a process that ends with the bench. */
-export function startChild(command: string, parameters: readonly string[], options: RunOptions = {}): ChildProcess {
+export function startChild(
+  command: string,
+  parameters: readonly string[],
+  options: RunOptions = {},
+): ChildProcess {
   const child = spawn(command, parameters, {
     cwd: options.cwd,
     env: { ...process.env, ...options.environment },
@@ -125,7 +129,8 @@ export async function waitIdle(pid: number, limitMs: number): Promise<void> {
   while (performance.now() < end && quiet < 3) {
     const before = cpuSeconds(pid);
     await new Promise(resolve => setTimeout(resolve, IDLE_POLL_MS));
-    quiet = cpuSeconds(pid) - before <= (IDLE_POLL_MS / 1e3) * IDLE_CPU_SHARE + 1 / TICKS_A_SECOND ? quiet + 1 : 0;
+    quiet =
+      cpuSeconds(pid) - before <= (IDLE_POLL_MS / 1e3) * IDLE_CPU_SHARE + 1 / TICKS_A_SECOND ? quiet + 1 : 0;
   }
 }
 

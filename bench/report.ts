@@ -35,7 +35,9 @@ export function benchLine(result: BenchResult): string {
 /** Columns as wide as their widest cell; the first is left-aligned, the others are right-aligned. */
 export function formatTable(table: Table): string {
   const lines = [table.columns, ...table.rows];
-  const widths = table.columns.map((_, column) => Math.max(...lines.map(line => (line[column] ?? '').length)));
+  const widths = table.columns.map((_, column) =>
+    Math.max(...lines.map(line => (line[column] ?? '').length)),
+  );
   const format = (line: readonly string[]) =>
     line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ');
   const rule = widths.map(width => '-'.repeat(width)).join('  ');

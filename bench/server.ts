@@ -20,6 +20,8 @@ export interface GroupWish {
   readonly name: string;
   readonly compression: 'none' | 'fast' | 'best';
   readonly chunkSize?: number;
+  /** Its directory; made by the server. */
+  readonly path?: string;
 }
 
 export interface Server {
@@ -44,7 +46,16 @@ export async function startServer(directory: string): Promise<Server> {
   const child = startChild(process.execPath, [
     MAIN_PROGRAM,
     'serve',
-    ...['--data', data, '--listen', '127.0.0.1:0', '--s3-listen', '127.0.0.1:0', '--unlock-file', passphraseFile],
+    ...[
+      '--data',
+      data,
+      '--listen',
+      '127.0.0.1:0',
+      '--s3-listen',
+      '127.0.0.1:0',
+      '--unlock-file',
+      passphraseFile,
+    ],
   ]);
   const ready = await waitReady(child);
   const command = (parameters: readonly string[], options?: RunOptions) =>
@@ -60,9 +71,17 @@ export async function startServer(directory: string): Promise<Server> {
 }
 
 async function addGroup(command: Server['command'], wish: GroupWish, passphraseFile: string): Promise<void> {
-  const options = ['--encryption', 'static', '--compression', wish.compression, '--passphrase-file', passphraseFile];
+  const options = [
+    '--encryption',
+    'static',
+    '--compression',
+    wish.compression,
+    '--passphrase-file',
+    passphraseFile,
+  ];
   const chunkSize = wish.chunkSize === undefined ? [] : ['--chunk-size', String(wish.chunkSize)];
-  await command(['group', 'add', wish.name, ...options, ...chunkSize]);
+  const path = wish.path === undefined ? [] : ['--path', wish.path];
+  await command(['group', 'add', wish.name, ...options, ...chunkSize, ...path]);
   await command(['container', 'add', wish.name, '--group', wish.name]);
 }
 
@@ -95,7 +114,8 @@ function waitReady(child: ChildProcess): Promise<{ url: string; pid: number }> {
 
 function stopChild(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (child.exitCode !== null) return reject(new Error(`the server had ended with status ${child.exitCode}`));
+    if (child.exitCode !== null)
+      return reject(new Error(`the server had ended with status ${child.exitCode}`));
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
     child.once('exit', (status, signal) => {
       clearTimeout(timer);

@@ -1,4 +1,5 @@
-// Rates of the pure stages on one core: stage_bench [size in MiB]. One JSON line a stage: name, bytes, median
+// Rates of the pure stages on one core: stage_bench [size in MiB] [file]. With a file, its bytes are the input of
+// all stages in the place of generated ones. One JSON line a stage: name, bytes, median
 // seconds of five runs, GB/s (10^9), and the XXH3-64 of the result, so that two builds can be compared for
 // sameness as well.
 #define XXH_INLINE_ALL
@@ -63,11 +64,11 @@ Buffer SemiCompressible(size_t size) {
   bytes.reserve(size + kRegion);
   while (bytes.size() < size) {
     for (size_t end = bytes.size() + 2000; bytes.size() < end;) {
-      const Buffer word = RandomBytes(random.Below(3000), 2 + random.Below(9));
+      const Buffer word = RandomBytes(random.Below(400), 6 + random.Below(20));
       for (uint8_t byte : word) bytes.push_back(static_cast<uint8_t>('a' + byte % 26));
       bytes.push_back(' ');
     }
-    const Buffer noise = RandomBytes(random.Next(), 500);
+    const Buffer noise = RandomBytes(random.Next(), 400);
     bytes.insert(bytes.end(), noise.begin(), noise.end());
   }
   bytes.resize(size);
@@ -214,11 +215,29 @@ void BenchDigests(ConstBytes data) {
   Report("xxh3-blake3", data.size(), [&] { return digest(kDigestBlake3); });
   Report("xxh3-sha256", data.size(), [&] { return digest(kDigestSha256); });
   Report("xxh3-md5", data.size(), [&] { return digest(kDigestMd5); });
-  Report("crc32c", data.size(), [&] { return uint64_t{Crc32c(data)}; });
+  Report("crc32c", data.size(), [&] {
+    uint32_t checksum = 0;
+    for (int round = 0; round < 16; ++round) checksum ^= Crc32c(data.first(data.size() / 16), checksum);
+    return uint64_t{checksum};
+  });
 }
 
-int Run(size_t size) {
-  const Buffer noise = RandomBytes(1, size), half = SemiCompressible(size);
+// At most `size` bytes of the file; empty when it cannot be read.
+Buffer ReadSample(const char* path, size_t size) {
+  Buffer bytes(size);
+  std::FILE* file = std::fopen(path, "rb");
+  bytes.resize(file == nullptr ? 0 : std::fread(bytes.data(), 1, size, file));
+  if (file != nullptr) std::fclose(file);
+  return bytes;
+}
+
+int Run(size_t size, const char* path) {
+  const Buffer noise = path == nullptr ? RandomBytes(1, size) : ReadSample(path, size);
+  const Buffer half = path == nullptr ? SemiCompressible(size) : noise;
+  if (noise.empty()) {
+    std::fprintf(stderr, "stage_bench: %s cannot be read or is empty\n", path);
+    return 1;
+  }
   BenchChunk(noise);
   BenchFingerprint(noise);
   BenchCompress("lz4", half, CompressionMode::kFast);
@@ -236,8 +255,8 @@ int Run(size_t size) {
 int main(int count, char** arguments) {
   const size_t mebibytes = count > 1 ? std::strtoul(arguments[1], nullptr, 10) : granary::kDefaultMebibytes;
   if (mebibytes == 0 || mebibytes > 4096) {
-    std::fprintf(stderr, "usage: stage_bench [size in MiB, 1 to 4096]\n");
+    std::fprintf(stderr, "usage: stage_bench [size in MiB, 1 to 4096] [file]\n");
     return 2;
   }
-  return granary::Run(mebibytes << 20);
+  return granary::Run(mebibytes << 20, count > 2 ? arguments[2] : nullptr);
 }
