@@ -221,7 +221,10 @@ export class Download {
   #digest(read: Promise<void>, bytes: Uint8Array, isLast: boolean): Promise<Uint8Array> {
     const check = this.#check;
     if (check === undefined) return read.then(() => bytes);
-    const digested = Promise.all([read, this.#digested]).then(async () => {
+    const before = this.#digested;
+    const digested = read.then(async () => {
+      // Only now: a failure of an earlier segment must not end this one while its read still fills the slab.
+      await before;
       this.#throwIfOver();
       await check.update(bytes);
       if (isLast) check.finish();
