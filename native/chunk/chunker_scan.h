@@ -84,6 +84,7 @@ inline typename Vector::Lanes CombineWords(const Vector& vector, typename Vector
 template <typename Vector>
 inline size_t ScanVectors(const uint8_t* data, size_t from, size_t to, const CutRule& rule,
                           uint64_t threshold) {
+  if (to - from < Vector::kPositions) return ScanOneByOne(data, from, to, rule, threshold);
   Vector vector(rule, data + from);
   size_t position = from;
   for (; position + Vector::kPositions <= to; position += Vector::kPositions) {

