@@ -13,13 +13,13 @@
 
 namespace granary {
 
+// Bounds of the average size.
 inline constexpr uint32_t kChunkAverageMin = 4096;
 inline constexpr uint32_t kChunkAverageMax = 1u << 20;
 
 struct ChunkerParameters {
-  uint32_t size_average =
-      16384;  // power of two, 4 KiB to 1 MiB; minimum is a quarter of it, maximum four times
-  Key key{};  // one key, one set of cut points: lengths do not reveal content
+  uint32_t size_average = 16384;  // power of two; minimum is a quarter of it, maximum four times
+  Key key{};                      // one key, one set of cut points: lengths do not reveal content
   uint32_t size_min() const { return size_average / 4; }
   uint32_t size_max() const { return size_average * 4; }
 };
