@@ -20,8 +20,15 @@ BlockWriter::~BlockWriter() {
   if (thread_.joinable()) thread_.join();
 }
 
+Status BlockWriter::Reserve(uint64_t size) {
+  Guard guard(mutex_);
+  // Twice a block of padding: behind what is there, and behind what will be.
+  return AllocateUpTo(RoundUp(end_, kBlockSize) + RoundUp(size, kBlockSize) + kBlockSize, &guard);
+}
+
 Result<uint64_t> BlockWriter::Append(ConstBytes bytes) {
   Guard guard(mutex_);
+  RETURN_IF_ERROR(AllocateUpTo(RoundUp(end_ + bytes.size(), kBlockSize), &guard));
   const uint64_t start = end_;
   while (!bytes.empty()) {
     WaitForBuffer(&guard);
@@ -126,15 +133,13 @@ void BlockWriter::WriteFront(Guard* guard) {
   WriteBuffer buffer = std::move(queue_.front());
   queue_.pop_front();
   is_writing_ = true;
-  uint64_t allocated = allocated_;
   Status status = failure_;
   if (status.ok()) {
     guard->unlock();
-    status = WriteBlocks(buffer, &allocated);
+    status = file_->WriteAt(buffer.offset, {buffer.memory.get(), buffer.size});
     guard->lock();
   }
   is_writing_ = false;
-  allocated_ = allocated;
   if (status.ok()) written_ = buffer.offset + buffer.size;
   if (failure_.ok()) failure_ = status;
   free_.push_back(std::move(buffer));
@@ -142,14 +147,23 @@ void BlockWriter::WriteFront(Guard* guard) {
   if (!queue_.empty()) work_.notify_one();  // a Sync may have taken the thread's turn
 }
 
-Status BlockWriter::WriteBlocks(const WriteBuffer& buffer, uint64_t* allocated) {
-  const uint64_t end = buffer.offset + buffer.size;
-  if (end > *allocated) {
-    const uint64_t wanted = RoundUp(end, kAllocateStep);
-    RETURN_IF_ERROR(file_->Allocate(wanted));
-    *allocated = wanted;
+// Outside of the lock, so that a writer thread goes on; one at a time.
+Status BlockWriter::AllocateUpTo(uint64_t end, Guard* guard) {
+  done_.wait(*guard, [this] { return !is_allocating_; });
+  if (!failure_.ok() || end <= allocated_) return failure_;
+  const uint64_t wanted = RoundUp(end, kAllocateStep);
+  is_allocating_ = true;
+  guard->unlock();
+  Status status = file_->Allocate(wanted);
+  guard->lock();
+  is_allocating_ = false;
+  done_.notify_all();
+  if (status.ok()) {
+    allocated_ = wanted;
+  } else if (status.code() != Code::kNoSpace && failure_.ok()) {
+    failure_ = status;
   }
-  return file_->WriteAt(buffer.offset, {buffer.memory.get(), buffer.size});
+  return status;
 }
 
 void BlockWriter::StartThread() {

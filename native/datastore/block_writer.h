@@ -29,6 +29,9 @@ class BlockWriter {
   BlockWriter(std::shared_ptr<File> file, uint64_t offset, uint64_t allocated);
   ~BlockWriter();  // what was not synced may be lost
 
+  // Makes sure that the file has space for `size` more bytes: kNoSpace then, with nothing changed, and never later for
+  // bytes that were accepted. A full disk is thus no failure of the object.
+  Status Reserve(uint64_t size);
   // Copies `bytes` behind what was appended before; returns where they begin in the file. Waits for a free buffer.
   Result<uint64_t> Append(ConstBytes bytes);
   // Fills up to the next block with zeros; returns where the next bytes will begin.
@@ -54,7 +57,7 @@ class BlockWriter {
   void WaitForBuffer(Guard* guard);
   void WaitUntilWritten(Guard* guard, uint64_t end);
   void WriteFront(Guard* guard);
-  Status WriteBlocks(const WriteBuffer& buffer, uint64_t* allocated);
+  Status AllocateUpTo(uint64_t end, Guard* guard);
   void StartThread();
   void Run();
 
@@ -69,6 +72,7 @@ class BlockWriter {
   uint64_t written_;  // up to here the file has it
   uint64_t synced_;   // up to here it is durable
   uint64_t allocated_;
+  bool is_allocating_ = false;
   bool is_writing_ = false;
   bool is_syncing_ = false;
   Status failure_;    // the first; sticks

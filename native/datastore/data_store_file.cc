@@ -92,12 +92,21 @@ Status DataStoreFile::Append(const RecordHeader& header, const std::vector<Table
     CHECK(writer_ != nullptr);
     writer = writer_;
   }
+  // Room for the trailer, too: a store that was full when it closed could not be closed.
+  RETURN_IF_ERROR(Named(writer->Reserve(encoded.size() + TrailerSizeWith(table.size()))));
   auto offset = writer->Append(encoded);
   if (!offset.ok()) return Named(offset.status());
   std::unique_lock<std::shared_mutex> lock(table_mutex_);
   table_->Add(*offset, header, table);
   AddRecordLeaf(&tree_, header, encoded);
   return Status::Ok();
+}
+
+uint64_t DataStoreFile::TrailerSizeWith(size_t chunk_count) const {
+  std::shared_lock<std::shared_mutex> lock(table_mutex_);
+  const DataStoreCounts& counts = table_->counts();
+  return kTrailerHeaderSize + TrailerBodySize(counts.record_count + 1, counts.chunk_count + chunk_count) + kTagSize +
+         kDataStoreFooterSize + kBlockSize;
 }
 
 Status DataStoreFile::Sync() {

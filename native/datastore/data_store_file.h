@@ -44,6 +44,7 @@ class DataStoreFile : public DataStore {
 
  private:
   Status WriteTrailer(const std::shared_ptr<File>& file, BlockWriter* writer, uint64_t incarnation);
+  uint64_t TrailerSizeWith(size_t chunk_count) const;  // of what is there and so many chunks more, at most
   Status Named(const Status& status) const { return status.Within("data store " + path_); }
   Result<std::shared_ptr<File>> OpenedFile();
   Status LoadTable(File* file);

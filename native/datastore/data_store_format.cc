@@ -113,10 +113,6 @@ void PutTrailerBody(Writer* writer, const ChunkTable& table, const Sha256Digest&
   }
 }
 
-uint64_t TrailerBodySize(uint64_t record_count, uint64_t chunk_count) {
-  return sizeof(Sha256Digest) + record_count * kTrailerRecordRowSize + chunk_count * kRecordTableRowSize;
-}
-
 // Clear trailer header and data store header, as the tag binds them.
 Buffer TrailerAdditional(const TrailerPlace& place, ConstBytes trailer_header) {
   Buffer additional(trailer_header.begin(), trailer_header.end());
@@ -177,6 +173,10 @@ Status DecodeTrailerBody(ConstBytes body, const TrailerHeader& header, uint64_t 
 }
 
 }  // namespace
+
+uint64_t TrailerBodySize(uint64_t record_count, uint64_t chunk_count) {
+  return sizeof(Sha256Digest) + record_count * kTrailerRecordRowSize + chunk_count * kRecordTableRowSize;
+}
 
 DataStoreHeader MakeDataStoreHeader(const DataStoreIdentity& identity, const Key* data_key, Key* store_key) {
   CHECK((data_key == nullptr) == (identity.key_epoch == 0));

@@ -15,6 +15,9 @@ inline constexpr size_t kTrailerHeaderSize = 128;
 inline constexpr uint64_t kTrailerRecordCountMax = 1 << 24;  // more than the smallest records fill a data store with
 inline constexpr uint64_t kTrailerSizeMax = uint64_t{1} << 31;
 
+// Of a trailer's body, without its header and tag.
+uint64_t TrailerBodySize(uint64_t record_count, uint64_t chunk_count);
+
 struct DataStoreHeader {
   DataStoreIdentity identity;
   std::array<uint8_t, 32> key_commitment{};  // zero when not sealed

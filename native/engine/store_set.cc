@@ -58,6 +58,10 @@ Status StoreSet::OpenOne(const std::string& path, const std::string& name, Repor
     const Status reason = opened.status();
     DataStore::ScanReport scan;
     opened = DataStore::Recover(parameters_.files, path, parameters_.store_id, keys, parameters_.incarnation, close, &scan);
+    if (opened.status().code() == Code::kNotFound && !parameters_.is_read_only) {
+      // Made, and died before its first block: there is nothing in it, and nothing names it.
+      return parameters_.files->Unlink(path);
+    }
     if (code == Code::kCorrupt) report->damaged.push_back({name, reason.message()});
     if (opened.ok()) ++report->recovered_count;
   }
