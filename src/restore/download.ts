@@ -36,7 +36,6 @@ const SLAB_OFFSET = CHUNK_SIZE_MAX;
 
 export class Download {
   readonly #group: OpenGroup;
-  readonly #file: FileRecord;
   readonly #range: ByteRange;
   readonly #rows: RowWindow;
   /** Of whole files only: no digest of a part was stored. */
@@ -69,7 +68,6 @@ export class Download {
 
   private constructor(group: OpenGroup, file: FileRecord, range: ByteRange) {
     this.#group = group;
-    this.#file = file;
     this.#range = range;
     this.#unplanned = range.length;
     this.#rows = new RowWindow(group, file.map, range);
@@ -185,7 +183,7 @@ export class Download {
       const { offset, length } = this.#range;
       if (length <= SEGMENT_SIZE_MAX && this.#unplanned === length) {
         const { engine, lane } = this.#group;
-        const { map } = this.#file;
+        const { map } = this.#rows;
         const { rows, bytes } = slab;
         const whole = await lane.call('readWhole', engine, map, offset, length, rows, bytes, SLAB_OFFSET);
         if (whole.rows.unresolved === undefined) {

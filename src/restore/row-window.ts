@@ -23,7 +23,7 @@ const NONE = new Uint8Array(0);
 
 export class RowWindow {
   readonly #group: OpenGroup;
-  readonly #map: BlockmapRoot;
+  readonly map: BlockmapRoot;
   /** Of the file; where the next batch of rows begins. */
   #offset: number;
   readonly #end: number;
@@ -33,7 +33,8 @@ export class RowWindow {
 
   constructor(group: OpenGroup, map: BlockmapRoot, range: { offset: number; length: number }) {
     this.#group = group;
-    this.#map = map;
+    // A root decoded out of a log payload would take all of that payload along to the worker.
+    this.map = { ...map, root: new Uint8Array(map.root) };
     this.#offset = range.offset;
     this.#end = range.offset + range.length;
   }
@@ -55,7 +56,7 @@ export class RowWindow {
     const length = this.#end - this.#offset;
     let previous: Uint8Array | undefined;
     for (;;) {
-      const report = await lane.call('readRows', engine, this.#map, this.#offset, length, memory);
+      const report = await lane.call('readRows', engine, this.map, this.#offset, length, memory);
       if (report.unresolved === undefined) {
         this.accept(report, memory);
         return;
