@@ -51,7 +51,7 @@ CutRule RuleFor(const ChunkerParameters& parameters) {
 }
 
 CutScan ScanOf(ChunkerBackend backend) {
-#if defined(__x86_64__)
+#ifdef __x86_64__
   if (backend == ChunkerBackend::kSse41) return ScanSse41;
   if (backend == ChunkerBackend::kAvx2) return ScanAvx2;
   if (backend == ChunkerBackend::kAvx512) return ScanAvx512;
@@ -78,7 +78,7 @@ const char* ChunkerBackendName(ChunkerBackend backend) {
 
 bool ChunkerBackendIsAvailable(ChunkerBackend backend) {
   if (backend == ChunkerBackend::kPortable) return true;
-#if defined(__x86_64__)
+#ifdef __x86_64__
   if (backend == ChunkerBackend::kSse41) return __builtin_cpu_supports("sse4.1");
   if (backend == ChunkerBackend::kAvx2) return __builtin_cpu_supports("avx2");
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

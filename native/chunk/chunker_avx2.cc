@@ -1,5 +1,5 @@
 // The cut rule over 32 positions at a time.
-#if defined(__x86_64__)
+#ifdef __x86_64__
 #include <immintrin.h>
 
 #include "chunk/chunker_scan.h"

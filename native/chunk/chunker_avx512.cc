@@ -1,7 +1,7 @@
 // The cut rule over 64 positions at a time. A load of 64 bytes at an odd address touches two cache lines, so
 // each phase loads its last words only; the earlier ones are these and those of the vector before, shifted by
 // whole words.
-#if defined(__x86_64__)
+#ifdef __x86_64__
 #include <immintrin.h>
 
 #include "chunk/chunker_scan.h"

@@ -20,10 +20,11 @@ class Compressor {
 
   struct Encoded {
     Codec codec;
-    ConstBytes bytes;  // either in scratch memory of this object (valid until the next call) or `plain` itself
+    ConstBytes
+        bytes;  // either in scratch memory of this object (valid until the next call) or `plain` itself
   };
-  // Never fails: what does not shrink by at least 1/16 comes back as kNone over `plain`. A cheap probe of the entropy
-  // skips the codec for data that would be refused anyway.
+  // Never fails: what does not shrink by at least 1/16 comes back as kNone over `plain`. A cheap probe of the
+  // entropy skips the codec for data that would be refused anyway.
   Encoded Compress(CompressionMode mode, ConstBytes plain);
 
  private:

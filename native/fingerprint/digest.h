@@ -1,5 +1,5 @@
-// Digests of whole files, end to end: XXH3-128 always, BLAKE3-256 (plain), SHA-256 and MD5 where a client asks.
-// Incremental; an object belongs to one stream and one thread at a time.
+// Digests of whole files, end to end: XXH3-128 always, BLAKE3-256 (plain), SHA-256 and MD5 where a client
+// asks. Incremental; an object belongs to one stream and one thread at a time.
 #ifndef GRANARY_FINGERPRINT_DIGEST_H_
 #define GRANARY_FINGERPRINT_DIGEST_H_
 
@@ -14,8 +14,8 @@ namespace granary {
 enum DigestKind : uint32_t { kDigestXxh3 = 1, kDigestBlake3 = 2, kDigestSha256 = 4, kDigestMd5 = 8 };
 
 struct Digests {
-  uint32_t kinds = 0;                   // which of the fields below are filled
-  std::array<uint8_t, 16> xxh3{};       // canonical (big-endian), as `xxhsum -H2` prints it
+  uint32_t kinds = 0;              // which of the fields below are filled
+  std::array<uint8_t, 16> xxh3{};  // canonical (big-endian), as `xxhsum -H2` prints it
   std::array<uint8_t, 32> blake3{};
   std::array<uint8_t, 32> sha256{};
   std::array<uint8_t, 16> md5{};

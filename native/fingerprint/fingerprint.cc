@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <memory>
 
-#if defined(__x86_64__)
+#ifdef __x86_64__
 #include <immintrin.h>  // here, so that the header below does not take it in as C
 #endif
 

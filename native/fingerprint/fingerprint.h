@@ -1,5 +1,5 @@
-// Names chunks: keyed BLAKE3-256. Many chunks at a time, because one chunk of odd length leaves SIMD lanes empty.
-// Pure; one Fingerprinter may serve all threads.
+// Names chunks: keyed BLAKE3-256. Many chunks at a time, because one chunk of odd length leaves SIMD lanes
+// empty. Pure; one Fingerprinter may serve all threads.
 #ifndef GRANARY_FINGERPRINT_FINGERPRINT_H_
 #define GRANARY_FINGERPRINT_FINGERPRINT_H_
 

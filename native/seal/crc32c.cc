@@ -1,7 +1,7 @@
 // CRC-32C. Where the CPU has an instruction for it, three lanes run side by side, because the instruction
 // takes three cycles but one may start in each; the lanes are joined by tables that shift a checksum over a
 // lane's length of zeros.
-#if defined(__x86_64__)
+#ifdef __x86_64__
 #include <nmmintrin.h>
 #endif
 
@@ -31,7 +31,7 @@ uint32_t UpdatePortable(uint32_t crc, const uint8_t* bytes, size_t size) {
   return crc;
 }
 
-#if defined(__x86_64__)
+#ifdef __x86_64__
 
 constexpr size_t kLaneSize = 1024;
 
@@ -78,7 +78,7 @@ __attribute__((target("sse4.2"))) uint32_t UpdateSse42(uint32_t crc, const uint8
 }  // namespace
 
 uint32_t Crc32c(ConstBytes bytes, uint32_t seed) {
-#if defined(__x86_64__)
+#ifdef __x86_64__
   static const bool has_instruction = __builtin_cpu_supports("sse4.2");
   if (has_instruction) return ~UpdateSse42(~seed, bytes.data(), bytes.size());
 #endif
