@@ -106,10 +106,10 @@ function programDictionary(): Dictionary {
 }
 
 function decimalNoise(target: Uint8Array, at: number, random: Random): number {
-  let bits = random.u32();
+  const bits = random.u32();
   const size = 1 + (bits & 7);
   for (let i = 0; i < size; i += 1) {
-    target[at + i] = 0x30 + ((bits >>>= 3) & 7);
+    target[at + i] = 0x30 + ((bits >>> (3 * i + 3)) & 7);
   }
   return size;
 }

@@ -45,6 +45,8 @@ export interface ComparisonParameters {
   readonly directory: string;
   readonly generations: readonly Generation[];
   readonly report: (result: BenchResult) => void;
+  /** Called when all programs have a generation. */
+  readonly afterGeneration?: (server: Server, generation: Generation) => Promise<void>;
   /** Called with the running server, when all programs are done. */
   readonly afterwards?: (server: Server) => Promise<void>;
 }
@@ -109,7 +111,11 @@ function resultOf(
   };
 }
 
-async function backupAll(measured: readonly Measured[], parameters: ComparisonParameters): Promise<void> {
+async function backupAll(
+  server: Server,
+  measured: readonly Measured[],
+  parameters: ComparisonParameters,
+): Promise<void> {
   for (const generation of parameters.generations) {
     for (const { program, backups, stored } of measured) {
       await settle(jobFiles(generation).map(file => file.path));
@@ -118,6 +124,7 @@ async function backupAll(measured: readonly Measured[], parameters: ComparisonPa
       stored.push(await program.storedBytes());
       parameters.report(resultOf(program, 'backup', generation, run));
     }
+    await parameters.afterGeneration?.(server, generation);
   }
 }
 
@@ -155,7 +162,7 @@ export async function comparePrograms(parameters: ComparisonParameters): Promise
   try {
     const { programs, skipped } = await openPrograms(server, parameters.directory);
     const measured: Measured[] = programs.map(program => ({ program, backups: [], stored: [] }));
-    await backupAll(measured, parameters);
+    await backupAll(server, measured, parameters);
     await restoreAll(measured, parameters);
     await parameters.afterwards?.(server);
     isRunning = false;

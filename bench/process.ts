@@ -35,7 +35,14 @@ const children = new Set<ChildProcess>();
 
 /** Ends, by id, what is still running of what was started here. */
 export function endChildren(): void {
-  for (const child of children) child.kill('SIGKILL');
+  for (const child of children) {
+    try {
+      // A group of its own: what `time` or a shell has started ends with it.
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    } catch (thrown) {
+      if ((thrown as { code?: unknown }).code !== 'ESRCH') throw thrown;
+    }
+  }
 }
 
 /** Starts a process that ends with the bench. */
@@ -48,6 +55,7 @@ export function startChild(
     cwd: options.cwd,
     env: { ...process.env, ...options.environment },
     stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
   });
   children.add(child);
   child.once('close', () => children.delete(child));

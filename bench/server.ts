@@ -3,7 +3,7 @@
  * command line, stopped by its process id.
  */
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type RunOptions, type RunReport, runTimed, startChild } from './process.js';
@@ -68,6 +68,27 @@ export async function startServer(directory: string): Promise<Server> {
     addGroup: wish => addGroup(command, wish, passphraseFile),
     stop: () => stopChild(child),
   };
+}
+
+/** Deletes every RocksDB directory of a stopped server; returns how many there were. */
+export function deleteViews(directories: readonly string[]): number {
+  let count = 0;
+  for (const directory of directories) {
+    if (existsSync(join(directory, 'CURRENT')) && existsSync(join(directory, 'IDENTITY'))) {
+      rmSync(directory, { recursive: true });
+      count += 1;
+    } else {
+      const entries = readdirSync(directory, { withFileTypes: true }).filter(entry => entry.isDirectory());
+      count += deleteViews(entries.map(entry => join(directory, entry.name)));
+    }
+  }
+  return count;
+}
+
+/** `granary rebuild` on the data directory of a stopped server. */
+export function rebuildViews(directory: string): Promise<RunReport> {
+  const options = ['--data', join(directory, 'data'), '--unlock-file', join(directory, 'passphrase')];
+  return runTimed(process.execPath, [MAIN_PROGRAM, 'rebuild', ...options]);
 }
 
 async function addGroup(command: Server['command'], wish: GroupWish, passphraseFile: string): Promise<void> {
