@@ -1,7 +1,8 @@
 /**
- * A stream's bytes on their way into segments. They gather in a staging buffer until a slab is worth it and to be had;
- * from then on they go straight into the slab. While a slab is wanted and none is free the stream is starved: its
- * client has to pause. A partly filled slab can be asked back by the pool (SlabHolder); it is submitted as it is.
+ * A stream's bytes on their way into segments. They gather in a staging buffer until a slab is worth it and
+ * to be had; from then on they go straight into the slab. While a slab is wanted and none is free the stream
+ * is starved: its client has to pause. A partly filled slab can be asked back by the pool (SlabHolder); it is
+ * submitted as it is.
  */
 import { StoreError } from '../base/errors.js';
 import { OVERRUN_SIZE_MAX, STAGING_SIZE_MAX } from '../base/limits.js';

@@ -1,10 +1,11 @@
 /**
- * The segments of one stream on their way through the workers. Segments are prepared strictly in order, and stored
- * beside the preparation of later ones and beside each other, so that one stream keeps all workers busy. The tail
- * behind a segment's last cut is carried in front of the next one: cuts depend on content alone.
+ * The segments of one stream on their way through the workers. Segments are prepared strictly in order, and
+ * stored beside the preparation of later ones and beside each other, so that one stream keeps all workers
+ * busy. The tail behind a segment's last cut is carried in front of the next one: cuts depend on content
+ * alone.
  *
- * A slab is released when all tasks on it have ended, never before, whatever happens to the stream. After the first
- * failure nothing further is started; the failure is kept.
+ * A slab is released when all tasks on it have ended, never before, whatever happens to the stream. After the
+ * first failure nothing further is started; the failure is kept.
  */
 import { assert } from '../base/assert.js';
 import { asStoreError, StoreError } from '../base/errors.js';
@@ -75,7 +76,9 @@ export class SegmentPipeline {
     );
   }
 
-  /** The only segment of a stream, from its bytes to its blockmap's root, in one task when nothing is unknown. */
+  /**
+   * The only segment of a stream, from its bytes to its blockmap's root, in one task when nothing is unknown.
+   */
   async submitWhole(segment: Segment): Promise<StreamReport> {
     this.#begin();
     const whole = this.#wholeSegment(segment);

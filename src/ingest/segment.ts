@@ -1,6 +1,6 @@
 /**
- * A segment that is being filled: a slab, and how far it has come. Data begins behind the room for the carried tail,
- * which is put right in front when the segment before has told how much of it was cut.
+ * A segment that is being filled: a slab, and how far it has come. Data begins behind the room for the
+ * carried tail, which is put right in front when the segment before has told how much of it was cut.
  */
 import { assert } from '../base/assert.js';
 import { CHUNK_SIZE_MAX } from '../base/limits.js';

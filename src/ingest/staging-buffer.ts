@@ -1,6 +1,7 @@
 /**
- * Bytes of a stream that have no slab: those of a small file, and what a socket still delivered while none was free.
- * An ordinary buffer that grows in powers of two and is dropped when it has been emptied and is bigger than usual.
+ * Bytes of a stream that have no slab: those of a small file, and what a socket still delivered while none
+ * was free. An ordinary buffer that grows in powers of two and is dropped when it has been emptied and is
+ * bigger than usual.
  */
 import { assert } from '../base/assert.js';
 import { OVERRUN_SIZE_MAX, STAGING_SIZE_MAX, STAGING_SIZE_MIN } from '../base/limits.js';

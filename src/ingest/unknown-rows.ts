@@ -10,7 +10,10 @@ import {
   STATE_UNKNOWN,
 } from '../native/binding.js';
 
-/** Data store ids as admitRows takes them, one a row of all rows; zeros for rows that are settled, and for absent ones. */
+/**
+ * Data store ids as admitRows takes them, one a row of all rows; zeros for rows that are settled, and for
+ * absent ones.
+ */
 export async function placesOfUnknown(
   group: OpenGroup,
   rows: Uint8Array,

@@ -4,8 +4,8 @@
  *   receiving ──finish()──▶ finishing ──▶ finished        close() from any of them: gives everything back
  *       └────────── a failure ───┴──▶ failed              (a failed one drops further bytes; finish() throws)
  *
- * Nothing of a stream is visible before its draft has been committed. What it has stored stays pinned until close().
- * Main thread only; the bytes are worked on by the group's lane.
+ * Nothing of a stream is visible before its draft has been committed. What it has stored stays pinned until
+ * close(). Main thread only; the bytes are worked on by the group's lane.
  */
 import { assert } from '../base/assert.js';
 import { asStoreError, StoreError } from '../base/errors.js';
@@ -81,8 +81,9 @@ export class Upload {
   }
 
   /**
-   * Copies the bytes before it returns. false: the caller must stop reading the socket until ready() resolves; what was
-   * under way already, up to OVERRUN_SIZE_MAX, is still taken. After a failure bytes are dropped.
+   * Copies the bytes before it returns. false: the caller must stop reading the socket until ready()
+   * resolves; what was under way already, up to OVERRUN_SIZE_MAX, is still taken. After a failure bytes are
+   * dropped.
    */
   write(bytes: Uint8Array): boolean {
     assert(!this.#isEnded, 'nothing is written behind the end of a stream');
@@ -103,8 +104,8 @@ export class Upload {
   }
 
   /**
-   * End of stream: stores what is left and returns the draft to be committed. INVALID: another size or digest than was
-   * announced. Any failure of the stream. CANCELLED: it was closed meanwhile.
+   * End of stream: stores what is left and returns the draft to be committed. INVALID: another size or digest
+   * than was announced. Any failure of the stream. CANCELLED: it was closed meanwhile.
    */
   async finish(): Promise<FileDraft> {
     assert(!this.#isEnded, 'a stream ends once');
@@ -126,8 +127,8 @@ export class Upload {
   }
 
   /**
-   * Releases pins, slabs and memory, after the stream's running tasks have ended. After the commit or its failure, and
-   * on every abandonment. Idempotent; never rejects.
+   * Releases pins, slabs and memory, after the stream's running tasks have ended. After the commit or its
+   * failure, and on every abandonment. Idempotent; never rejects.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

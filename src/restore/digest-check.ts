@@ -1,6 +1,7 @@
 /**
- * The end-to-end check of a whole-file restore: every digest that was stored with the file is taken again of the bytes
- * that leave, in their order. XXH3 alone is cheap enough for the main thread; stronger ones are taken on the lane.
+ * The end-to-end check of a whole-file restore: every digest that was stored with the file is taken again of
+ * the bytes that leave, in their order. XXH3 alone is cheap enough for the main thread; stronger ones are
+ * taken on the lane.
  */
 import { StoreError } from '../base/errors.js';
 import type { FileDigests, FileRecord } from '../catalog/types.js';

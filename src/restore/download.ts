@@ -1,9 +1,10 @@
 /**
- * One file, or a range of one, on its way out: rows from the blockmap, segments read ahead on the lane, every chunk
- * checked before it is in a slab, segments delivered in order.
+ * One file, or a range of one, on its way out: rows from the blockmap, segments read ahead on the lane, every
+ * chunk checked before it is in a slab, segments delivered in order.
  *
- * Slabs. A restore waits for a slab only while it holds none: the first one is waited for, further ones are taken when
- * they are free. So restores cannot block each other or ingest for ever, however many they are. Main thread only.
+ * Slabs. A restore waits for a slab only while it holds none: the first one is waited for, further ones are
+ * taken when they are free. So restores cannot block each other or ingest for ever, however many they are.
+ * Main thread only.
  */
 import { assert } from '../base/assert.js';
 import { asStoreError, StoreError } from '../base/errors.js';
@@ -75,8 +76,9 @@ export class Download {
   }
 
   /**
-   * The next verified bytes, or undefined at the end. They are valid until the next call of next() or close(). The
-   * last bytes of a whole file are given only when its digests agree: CORRUPT otherwise. Not while another next() runs.
+   * The next verified bytes, or undefined at the end. They are valid until the next call of next() or
+   * close(). The last bytes of a whole file are given only when its digests agree: CORRUPT otherwise. Not
+   * while another next() runs.
    */
   async next(): Promise<Uint8Array | undefined> {
     assert(!this.#isNexting, 'one next() at a time');
@@ -215,7 +217,10 @@ export class Download {
     return true;
   }
 
-  /** Resolves with `bytes` when they have been read and the digest has them; the last ones only when it agrees. */
+  /**
+   * Resolves with `bytes` when they have been read and the digest has them; the last ones only when it
+   * agrees.
+   */
   #digest(read: Promise<void>, bytes: Uint8Array, isLast: boolean): Promise<Uint8Array> {
     const check = this.#check;
     if (check === undefined) return read.then(() => bytes);

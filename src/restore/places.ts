@@ -1,6 +1,6 @@
 /**
- * Chunks and blockmap nodes whose place is not resident: the view is asked which data stores hold them, and the
- * engine is told to load those. What the view does not know either is lost: CORRUPT.
+ * Chunks and blockmap nodes whose place is not resident: the view is asked which data stores hold them, and
+ * the engine is told to load those. What the view does not know either is lost: CORRUPT.
  */
 import { StoreError } from '../base/errors.js';
 import type { OpenGroup } from '../catalog/types.js';
@@ -13,7 +13,10 @@ import {
   STATE_UNKNOWN,
 } from '../native/binding.js';
 
-/** Resolves a blockmap node. `previous`: the node that was resolved just before; the same again cannot be read. */
+/**
+ * Resolves a blockmap node. `previous`: the node that was resolved just before; the same again cannot be
+ * read.
+ */
 export async function hintNode(
   group: OpenGroup,
   node: Uint8Array,

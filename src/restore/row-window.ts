@@ -1,6 +1,6 @@
 /**
- * The rows of a range that is being restored, in order: read from the blockmap a batch at a time, given out a segment
- * at a time. Segments end where chunks end, so no chunk is read twice.
+ * The rows of a range that is being restored, in order: read from the blockmap a batch at a time, given out a
+ * segment at a time. Segments end where chunks end, so no chunk is read twice.
  */
 import { assert } from '../base/assert.js';
 import { StoreError } from '../base/errors.js';

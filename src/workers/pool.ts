@@ -1,6 +1,6 @@
 /**
- * A lane: Piscina's worker threads and a pool of slabs. Normal groups share one lane, each performance tier has its own,
- * so that its restores do not queue behind other groups' ingest. Main thread only.
+ * A lane: Piscina's worker threads and a pool of slabs. Normal groups share one lane, each performance tier
+ * has its own, so that its restores do not queue behind other groups' ingest. Main thread only.
  */
 import { Piscina } from 'piscina';
 import { assert, BrokenInvariant } from '../base/assert.js';
@@ -29,8 +29,8 @@ export interface Lane {
   /** The verbs that run on the calling thread, without a round trip. */
   readonly inline: Pick<Binding, InlineVerb>;
   /**
-   * Runs one verb on a worker thread. Arrays that the verb fills have to be shared memory (sharedBytes), others are
-   * cloned. BUSY: too many tasks are queued. CANCELLED: the lane has been closed.
+   * Runs one verb on a worker thread. Arrays that the verb fills have to be shared memory (sharedBytes),
+   * others are cloned. BUSY: too many tasks are queued. CANCELLED: the lane has been closed.
    */
   call<V extends LaneVerb>(
     verb: V,
@@ -126,8 +126,9 @@ class PiscinaLane implements Lane {
 }
 
 /**
- * Arguments as they cross the message port: shared memory as it is; of other arrays only the bytes themselves, since
- * a clone takes along all of the memory behind an array (that of Node's small buffers is a pool of others' bytes).
+ * Arguments as they cross the message port: shared memory as it is; of other arrays only the bytes
+ * themselves, since a clone takes along all of the memory behind an array (that of Node's small buffers is a
+ * pool of others' bytes).
  */
 function portable(verb: LaneVerb, parameters: readonly unknown[]): unknown[] {
   for (const index of SHARED_ARGUMENTS[verb] ?? []) {
@@ -142,7 +143,10 @@ function portable(verb: LaneVerb, parameters: readonly unknown[]): unknown[] {
   });
 }
 
-/** The one place where a worker's failure becomes a StoreError again. A bug on a worker ends the process as one here. */
+/**
+ * The one place where a worker's failure becomes a StoreError again. A bug on a worker ends the process as
+ * one here.
+ */
 function unwrap(outcome: Outcome): unknown {
   if ('value' in outcome) return outcome.value;
   if ('code' in outcome) throw new StoreError(outcome.code, outcome.message);

@@ -1,6 +1,6 @@
 /**
- * Memory that both threads see. Ordinary arrays are cloned on their way to a worker: what C++ writes into a clone is
- * lost. So everything that a verb fills has to be made here (slabs are), and the lane asserts it.
+ * Memory that both threads see. Ordinary arrays are cloned on their way to a worker: what C++ writes into a
+ * clone is lost. So everything that a verb fills has to be made here (slabs are), and the lane asserts it.
  */
 
 /** Zeroed memory of `size` bytes over a SharedArrayBuffer. Pages take memory when they are first touched. */

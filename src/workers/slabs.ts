@@ -1,9 +1,10 @@
 /**
- * Slabs: counted shared memory, one segment each. No free slab, no read from the socket: that is the only backpressure.
+ * Slabs: counted shared memory, one segment each. No free slab, no read from the socket: that is the only
+ * backpressure.
  *
- * Who waits for a slab is served in order of asking. Who fills a slab from a slow client registers as a holder: when
- * others wait and no slab is about to come back by itself, the holder written to least lately is asked to submit what
- * it has. Main thread only.
+ * Who waits for a slab is served in order of asking. Who fills a slab from a slow client registers as a
+ * holder: when others wait and no slab is about to come back by itself, the holder written to least lately is
+ * asked to submit what it has. Main thread only.
  */
 import { assert } from '../base/assert.js';
 import { StoreError } from '../base/errors.js';
@@ -15,11 +16,17 @@ import { sharedBytes } from './shared-bytes.js';
 export const SLAB_SIZE = CHUNK_SIZE_MAX + SEGMENT_SIZE_MAX;
 
 export interface Slab {
-  /** CHUNK_SIZE_MAX bytes of room for the carried tail, then SEGMENT_SIZE_MAX bytes. Pages not touched take no memory. */
+  /**
+   * CHUNK_SIZE_MAX bytes of room for the carried tail, then SEGMENT_SIZE_MAX bytes. Pages not touched take no
+   * memory.
+   */
   readonly bytes: Uint8Array;
   /** Room for the rows of the longest segment of the smallest chunks. */
   readonly rows: Uint8Array;
-  /** Gives the slab back; the memory is another stream's from now on. Exactly once, after all tasks on it have ended. */
+  /**
+   * Gives the slab back; the memory is another stream's from now on. Exactly once, after all tasks on it have
+   * ended.
+   */
   release(): void;
 }
 
@@ -98,7 +105,10 @@ export class CountedSlabPool implements SlabPool {
     this.#holders.delete(holder);
   }
 
-  /** A part of this pool: at most `countMax` of its slabs at a time, so that whoever uses it cannot take them all. */
+  /**
+   * A part of this pool: at most `countMax` of its slabs at a time, so that whoever uses it cannot take them
+   * all.
+   */
   share(countMax: number): SlabPool {
     return new SlabShare(this, countMax, change => {
       this.#shared += change;

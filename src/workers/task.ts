@@ -1,6 +1,6 @@
 /**
- * What runs on a worker thread: one verb a task, synchronous. Failures come back as values, because the message port
- * keeps neither the class of an error nor its code; the lane makes a StoreError of them again.
+ * What runs on a worker thread: one verb a task, synchronous. Failures come back as values, because the
+ * message port keeps neither the class of an error nor its code; the lane makes a StoreError of them again.
  */
 import { type Code, StoreError } from '../base/errors.js';
 import { type Binding, binding } from '../native/binding.js';

@@ -1,6 +1,6 @@
 /**
- * What a lane runs: the verbs of the addon, and tasks made of several verbs in a row, because a round trip to a worker
- * costs 25-94 us. Plain synchronous functions, no `await`; they run on worker threads.
+ * What a lane runs: the verbs of the addon, and tasks made of several verbs in a row, because a round trip to
+ * a worker costs 25-94 us. Plain synchronous functions, no `await`; they run on worker threads.
  */
 import { SEGMENT_SIZE_MAX } from '../base/limits.js';
 import {
@@ -71,7 +71,10 @@ export function compositeVerbs(addon: Binding): CompositeVerbs {
   };
 }
 
-/** Positions of the arguments that a verb fills or that are too big to be cloned: they have to be shared memory. */
+/**
+ * Positions of the arguments that a verb fills or that are too big to be cloned: they have to be shared
+ * memory.
+ */
 export const SHARED_ARGUMENTS: { readonly [V in LaneVerb]?: readonly number[] } = {
   prepareSegment: [2, 7],
   admitRows: [2],

@@ -1,3 +1,4 @@
+/** Rules of an upload, over an engine in memory that checks what it is owed. */
 import { describe, expect, test } from 'vitest';
 import { StoreError } from '../../src/base/errors.js';
 import {
@@ -115,7 +116,7 @@ describe('round trips', () => {
     expectAllGivenBack(group);
   });
 
-  test('a longer stream takes at most one of each verb a segment, and none to store what is known', async () => {
+  test('a longer stream takes one of each verb a segment, and none to store what is known', async () => {
     const group = localGroup(4);
     const bytes = bytesOf(1, 4 * SEGMENT_SIZE_MAX + 1);
     await uploadBytes(group, bytes);
@@ -146,7 +147,7 @@ describe('round trips', () => {
 });
 
 describe('backpressure', () => {
-  test('without a free slab write returns false, keeps what still comes, and ready() resolves with a slab', async () => {
+  test('without a free slab write returns false, keeps what comes, and ready() waits for one', async () => {
     const group = localGroup(1);
     const slab = group.lane.slabs.tryTake()!;
     const upload = Upload.begin(group);
@@ -168,7 +169,7 @@ describe('backpressure', () => {
     expectAllGivenBack(group);
   });
 
-  test('a caller that goes on writing without a slab beyond the overrun fails the stream with BUSY', async () => {
+  test('a caller that writes on without a slab, beyond the overrun, gets BUSY', async () => {
     const group = localGroup(1);
     const slab = group.lane.slabs.tryTake()!;
     const upload = Upload.begin(group);
@@ -281,7 +282,7 @@ describe('announcements', () => {
     expectAllGivenBack(group);
   });
 
-  test('digests that agree, in either case, and those asked for are in the draft; others are not', async () => {
+  test('digests that agree and those asked for are in the draft, others are not', async () => {
     const sha256 = hexOf('sha256', bytes);
     const draft = await uploadBytes(localGroup(1), bytes, 4096, {
       digests: ['md5'],

@@ -1,3 +1,4 @@
+/** Rules of a restore, over an engine in memory. */
 import { describe, expect, test } from 'vitest';
 import { StoreError } from '../../src/base/errors.js';
 import { READ_AHEAD_SEGMENTS, SEGMENT_SIZE_MAX } from '../../src/base/limits.js';

@@ -1,7 +1,7 @@
 /**
- * A naive engine in memory, for tests of the data path's TypeScript side: fixed cuts, SHA-256 fingerprints, a map as
- * the store. It checks what callers owe the engine (order of verbs, settled rows, no verb after closeStream), and a
- * broken rule is thrown as an ordinary Error, which no caller may swallow.
+ * A naive engine in memory, for tests of the data path's TypeScript side: fixed cuts, SHA-256 fingerprints, a
+ * map as the store. It checks what callers owe the engine (order of verbs, settled rows, no verb after
+ * closeStream), and a broken rule is thrown as an ordinary Error, which no caller may swallow.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { StoreError } from '../../src/base/errors.js';

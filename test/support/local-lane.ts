@@ -1,7 +1,7 @@
 /**
- * A lane without threads, over a fake engine: as many calls at a time as it has workers, each takes a few turns of the
- * event loop before its verb runs, so that what is under way overlaps as it does on threads. A test can hold calls back
- * or let them fail, and sees what ran. Beside it a group on such a lane.
+ * A lane without threads, over a fake engine: as many calls at a time as it has workers, each takes a few
+ * turns of the event loop before its verb runs, so that what is under way overlaps as it does on threads. A
+ * test can hold calls back or let them fail, and sees what ran. Beside it a group on such a lane.
  */
 import type { StoreError } from '../../src/base/errors.js';
 import type { OpenGroup } from '../../src/catalog/types.js';

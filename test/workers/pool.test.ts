@@ -1,3 +1,4 @@
+/** Rules of a lane, over threads that run test functions in place of the addon. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { StoreError } from '../../src/base/errors.js';
 import { RESTORE_SLAB_SHARE, TASK_QUEUE_MAX } from '../../src/base/limits.js';

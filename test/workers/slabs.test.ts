@@ -1,3 +1,4 @@
+/** Rules of the slab pool: counting, order, pressure, shares. */
 import { describe, expect, test } from 'vitest';
 import { CHUNK_SIZE_MAX, SEGMENT_SIZE_MAX, SLABS_IN_WORK_MIN } from '../../src/base/limits.js';
 import { CountedSlabPool, type Slab, type SlabHolder } from '../../src/workers/slabs.js';
