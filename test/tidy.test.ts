@@ -378,10 +378,21 @@ describe('the door', () => {
     );
   });
 
-  test('the addon exports the verbs that binding.ts declares', () => {
+  test('the addon exports the verbs that binding.ts declares, with as many parameters', () => {
     const addon = createRequire(import.meta.url)(join(ROOT, 'build-native/Release/granary.node')) as object;
     expect(Object.keys(addon).sort()).toEqual([...declaredVerbs.keys()].sort());
+    const exported = [...nativeText('binding').matchAll(/\bExport\(env, exports, "(\w+)",\s*\w+, (\d+)\)/g)];
+    const arities = new Map(exported.map(match => [match[1]!, Number(match[2])]));
+    const sorted = (map: ReadonlyMap<string, number>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+    expect(sorted(arities)).toEqual(sorted(declaredVerbs));
   });
+
+  function nativeText(folder: string): string {
+    return nativeSources
+      .filter(source => folderOf(source.path) === folder)
+      .map(source => source.text)
+      .join('\n');
+  }
 
   test('packed rows have one size on both sides', () => {
     const layout = binding().layout();
