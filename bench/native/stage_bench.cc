@@ -1,6 +1,6 @@
-// Rates of the pure stages on one core: stage_bench [size in MiB] [file]. With a file, its bytes are
-// the input of all stages in the place of generated ones. One JSON line a stage: name, bytes, median seconds of five runs,
-// GB/s (10^9), and a hash of the result, so that two builds can be compared for sameness as well.
+// Rates of the pure stages on one core: stage_bench [size in MiB] [file]. With a file, its bytes are the
+// input of all stages in the place of generated ones. One JSON line a stage: name, bytes, median seconds of
+// five runs, GB/s (10^9), and a hash of the result, so that two builds can be compared for sameness as well.
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
