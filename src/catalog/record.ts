@@ -285,7 +285,7 @@ function decodeValue(field: Field, kind: Kind, bytes: Buffer): string | number |
       return decodeFileName(bytes);
     case 'bytes':
       if (bytes.length !== kind.size) break;
-      return bytes;
+      return new Uint8Array(bytes);
     case 'hex':
       if (bytes.length !== kind.size) break;
       return bytes.toString('hex');

@@ -11,7 +11,6 @@ import type { DiskHandle } from '../native/binding.js';
 import type { Lane } from '../workers/pool.js';
 
 const VERSION = 1;
-const MODE = 0o600;
 
 export interface StateFileParameters<T> {
   readonly lane: Pick<Lane, 'call'>;
@@ -78,7 +77,7 @@ export class StateFile<T extends object> {
 
   #replace(suffix: string, bytes: Uint8Array): Promise<void> {
     const { lane, path, disk } = this.#parameters;
-    return lane.call('replaceFile', path + suffix, bytes, MODE, disk);
+    return lane.call('replaceFile', path + suffix, bytes, disk);
   }
 
   #encode({ generation, content }: Stored<T>): Uint8Array {

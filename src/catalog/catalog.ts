@@ -1,0 +1,291 @@
+/**
+ * The catalog: storage groups, containers, files, behind the one interface that flows, front end and command line use
+ * (types.ts). This file puts the parts together; each part does its one thing beside it.
+ */
+import { StoreError } from '../base/errors.js';
+import type { Secret } from '../keys/slots.js';
+import { configChange } from './changes.js';
+import { Containers } from './containers.js';
+import type { CatalogContext } from './context.js';
+import { ContainerFiles, type FileQuery } from './files.js';
+import { Group } from './group.js';
+import {
+  formatGroup,
+  measureTier,
+  planGroup,
+  prepareDirectory,
+  removeGroup,
+  secretsOf,
+  settingsFrom,
+} from './group-maker.js';
+import type { OpenedGroup } from './opened-group.js';
+import { addSums, byteStatistics, containerSums, groupSums } from './statistics.js';
+import { type GroupEntry, SystemFile } from './system-file.js';
+import type {
+  ByteStatistics,
+  Catalog,
+  ContainerInfo,
+  FileDraft,
+  FilePage,
+  FileRecord,
+  GroupInfo,
+  GroupRequest,
+  GroupSettings,
+  OpenGroup,
+} from './types.js';
+import { Users } from './users.js';
+
+export const DEFAULT_GROUP = 'DefaultGroup';
+
+export interface CatalogParameters {
+  readonly context: CatalogContext;
+  /** Absolute. */
+  readonly dataDirectory: string;
+  /** Is tried on every encrypted group at start. */
+  readonly unlock?: Secret;
+}
+
+export class GranaryCatalog implements Catalog {
+  readonly #context: CatalogContext;
+  readonly #dataDirectory: string;
+  readonly #system: SystemFile;
+  readonly #groups = new Map<string, Group>();
+  readonly #containers: Containers;
+  readonly users: Users;
+  /** Groups are made and deleted one at a time. */
+  #making: Promise<unknown> = Promise.resolve();
+
+  private constructor(parameters: CatalogParameters, system: SystemFile) {
+    this.#context = parameters.context;
+    this.#dataDirectory = parameters.dataDirectory;
+    this.#system = system;
+    this.#containers = new Containers(this.#context, system, this.#groups);
+    this.users = new Users(system);
+  }
+
+  /**
+   * Opens the system and all its groups; makes DefaultGroup at the first start. A group that cannot be opened says so in
+   * showGroup and on each access, the others serve.
+   */
+  static async open(parameters: CatalogParameters): Promise<GranaryCatalog> {
+    const system = await SystemFile.open(parameters.context, parameters.dataDirectory);
+    const catalog = new GranaryCatalog(parameters, system);
+    await catalog.#finishInterrupted();
+    for (const entry of system.content.groups) {
+      const group = await Group.open(parameters.context, entry, parameters.unlock);
+      catalog.#groups.set(entry.name, group);
+      await catalog.#containers.learn(group);
+    }
+    const isFirstStart = system.group(DEFAULT_GROUP) === undefined && parameters.context.isReadOnly !== true;
+    if (isFirstStart) await catalog.addGroup({ name: DEFAULT_GROUP });
+    return catalog;
+  }
+
+  // --- groups ---
+
+  addGroup(request: GroupRequest): Promise<GroupInfo & { recoveryKey?: string }> {
+    return this.#oneByOne(async () => {
+      if (this.#system.group(request.name) !== undefined) {
+        throw new StoreError('EXISTS', `there is a storage group '${request.name}' already`);
+      }
+      const planned = planGroup(request, this.#dataDirectory, this.#system.content.groups);
+      const secrets = secretsOf(request, planned.settings);
+      await prepareDirectory(this.#context, planned);
+      const entry = await this.#measured(planned, request.acceptSlow === true);
+      await this.#system.setGroup(entry.name, entry);
+      try {
+        const recoveryKey = await formatGroup(this.#context, entry, secrets);
+        const group = await this.#openNew(entry, secrets[0]);
+        return { ...group.info, ...(recoveryKey === undefined ? {} : { recoveryKey }) };
+      } catch (thrown) {
+        await removeGroup(this.#context, entry, this.#dataDirectory);
+        await this.#system.setGroup(entry.name, undefined);
+        throw thrown;
+      }
+    });
+  }
+
+  listGroups(): GroupInfo[] {
+    return [...this.#groups.values()].map(group => group.info);
+  }
+
+  showGroup(name: string): GroupInfo {
+    return this.#group(name).info;
+  }
+
+  updateGroup(name: string, change: Partial<GroupSettings>): Promise<GroupInfo> {
+    return this.#oneByOne(async () => {
+      const group = this.#group(name);
+      const opened = group.demandOpen();
+      const settings = settingsFrom(opened.settings, change);
+      demandLegalChange(opened, settings);
+      await opened.commit(configChange(settings));
+      await opened.setCompression(settings.compression);
+      group.entry = { ...group.entry, settings };
+      await this.#system.setGroup(name, group.entry);
+      return group.info;
+    });
+  }
+
+  deleteGroup(name: string): Promise<void> {
+    return this.#oneByOne(async () => {
+      const group = this.#group(name);
+      if (name === DEFAULT_GROUP) throw new StoreError('INVALID', `${DEFAULT_GROUP} cannot be deleted`);
+      const count = group.demandOpen().state.containers.size + this.#containers.reservedIn(name);
+      if (count > 0) throw new StoreError('EXISTS', `storage group '${name}' has ${count} containers`);
+      this.#groups.delete(name);
+      await group.close();
+      await this.#system.setGroup(name, { ...group.entry, state: 'deleting' });
+      await removeGroup(this.#context, group.entry, this.#dataDirectory);
+      await this.#system.setGroup(name, undefined);
+    });
+  }
+
+  async unlockGroup(name: string, secret: Secret): Promise<GroupInfo> {
+    const group = this.#group(name);
+    await group.unlock(secret);
+    await this.#containers.learn(group);
+    return group.info;
+  }
+
+  openGroup(name: string): OpenGroup {
+    return this.#group(name).demandOpen();
+  }
+
+  /** The group behind the interface: for verify, rebuild, statistics and the tests. */
+  openedGroup(name: string): OpenedGroup {
+    return this.#group(name).demandOpen();
+  }
+
+  // --- containers ---
+
+  async addContainer(name: string, group = DEFAULT_GROUP): Promise<ContainerInfo> {
+    return this.#containers.add(name, this.#group(group));
+  }
+
+  listContainers(): ContainerInfo[] {
+    return this.#containers.list();
+  }
+
+  showContainer(name: string): ContainerInfo & ByteStatistics {
+    const { container, group } = this.#containers.open(name);
+    const state = group.state.containers.get(container.id)!;
+    return { ...container, ...byteStatistics(containerSums(state.totals)) };
+  }
+
+  deleteContainer(name: string, withFiles: boolean): Promise<void> {
+    return this.#containers.delete(name, withFiles);
+  }
+
+  openContainer(name: string): { container: ContainerInfo; group: OpenGroup } {
+    return this.#containers.open(name);
+  }
+
+  // --- files ---
+
+  async file(container: string, path: string): Promise<FileRecord> {
+    return this.#files(container).get(path);
+  }
+
+  async listFiles(container: string, query: FileQuery): Promise<FilePage> {
+    return this.#files(container).list(query);
+  }
+
+  async putFile(container: string, path: string, draft: FileDraft): Promise<FileRecord> {
+    return this.#files(container).put(path, draft, this.#context.clock.nowMs());
+  }
+
+  async deleteFile(container: string, path: string): Promise<void> {
+    return this.#files(container).delete(path);
+  }
+
+  // --- statistics ---
+
+  async statistics(scope: { group?: string; container?: string } = {}): Promise<ByteStatistics> {
+    if (scope.container !== undefined) return this.showContainer(scope.container);
+    const groups =
+      scope.group === undefined
+        ? [...this.#groups.values()].flatMap(group => group.opened ?? [])
+        : [this.#group(scope.group).demandOpen()];
+    const sums = await Promise.all(
+      groups.map(async group => groupSums(group.state.totals, await group.space.refresh())),
+    );
+    return byteStatistics(addSums(sums));
+  }
+
+  async close(): Promise<void> {
+    await this.#making;
+    for (const group of this.#groups.values()) await group.close();
+  }
+
+  // --- parts ---
+
+  #group(name: string): Group {
+    const group = this.#groups.get(name);
+    if (group === undefined) throw new StoreError('NOT_FOUND', `there is no storage group '${name}'`);
+    return group;
+  }
+
+  #files(name: string): ContainerFiles {
+    const { container, group } = this.#containers.open(name);
+    return new ContainerFiles(group, container);
+  }
+
+  #oneByOne<T>(action: () => Promise<T>): Promise<T> {
+    const made = this.#making.then(action);
+    this.#making = made.catch(() => undefined);
+    return made;
+  }
+
+  async #measured(entry: GroupEntry, acceptSlow: boolean): Promise<GroupEntry> {
+    if (!entry.isPerformanceTier) return entry;
+    const { sequentialIops, randomIops, isRotational } = await measureTier(
+      this.#context,
+      entry.path,
+      acceptSlow,
+    );
+    const admission = { sequentialIops, randomIops, ...(isRotational === undefined ? {} : { isRotational }) };
+    return { ...entry, admission };
+  }
+
+  /** The group's directory has been formatted: opens it, writes its settings, and names it ready. */
+  async #openNew(entry: GroupEntry, secret: Secret | undefined): Promise<Group> {
+    const ready: GroupEntry = { ...entry, state: 'ready' };
+    const group = await Group.open(this.#context, ready, secret);
+    try {
+      await group.demandOpen().commit(configChange(entry.settings));
+      await this.#system.setGroup(entry.name, ready);
+    } catch (thrown) {
+      await group.close();
+      throw thrown;
+    }
+    this.#groups.set(entry.name, group);
+    return group;
+  }
+
+  /** A group that was being made has no container yet, one that was being deleted has none any more. */
+  async #finishInterrupted(): Promise<void> {
+    if (this.#context.isReadOnly === true) return;
+    for (const entry of this.#system.content.groups) {
+      if (entry.state === 'ready') continue;
+      await removeGroup(this.#context, entry, this.#dataDirectory);
+      await this.#system.setGroup(entry.name, undefined);
+      const message = `its ${entry.state} was interrupted; what was left has been removed`;
+      this.#context.onEvent({ level: 'warn', group: entry.name, message });
+    }
+  }
+}
+
+function demandLegalChange(group: OpenedGroup, settings: GroupSettings): void {
+  const isEncrypted = group.keyring.isEncrypted;
+  if (isEncrypted !== (settings.encryption !== 'off')) {
+    throw new StoreError(
+      'INVALID',
+      'whether a storage group is encrypted is decided when it is made (static and internal can be exchanged)',
+    );
+  }
+  const used = group.space.counters.fileBytes;
+  if (settings.quotaBytes > 0 && settings.quotaBytes < used) {
+    throw new StoreError('INVALID', `the quota must not be below what the group uses: ${used} bytes`);
+  }
+}

@@ -1,0 +1,45 @@
+/** What the catalog's parts are given from outside: the world, bounds of the engine, and where events go. */
+import type { Clock } from '../base/clock.js';
+import { DATA_STORE_SIZE_TARGET, REGION_CACHE_BYTES_MAX, RESIDENT_INDEX_BYTES_MAX } from '../base/limits.js';
+import type { PassphraseCost } from '../keys/slots.js';
+import type { AttachParameters, DiskHandle } from '../native/binding.js';
+import type { KvStore } from '../view/kv.js';
+import type { Lane } from '../workers/pool.js';
+
+/** Something that happened and that an operator should read; not a failure of a call. */
+export interface CatalogEvent {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly group?: string;
+  readonly message: string;
+}
+
+export type EngineBounds = Pick<
+  AttachParameters,
+  'residentIndexBytesMax' | 'dataStoreSizeTarget' | 'regionCacheBytesMax'
+>;
+
+export const ENGINE_BOUNDS: EngineBounds = {
+  residentIndexBytesMax: RESIDENT_INDEX_BYTES_MAX,
+  dataStoreSizeTarget: DATA_STORE_SIZE_TARGET,
+  regionCacheBytesMax: REGION_CACHE_BYTES_MAX,
+};
+
+export interface CatalogContext {
+  readonly clock: Clock;
+  /** 0, or a simulated disk in tests. */
+  readonly disk: DiskHandle;
+  /** Of all groups but performance tiers. */
+  readonly lane: Lane;
+  /** A lane of its own, for a performance tier; the catalog closes it. */
+  readonly createLane: (name: string) => Lane;
+  readonly onEvent: (event: CatalogEvent) => void;
+  readonly engineBounds: EngineBounds;
+  /** What new passphrase slots cost; tests take less. */
+  readonly passphraseCost?: PassphraseCost;
+  /** Another view than RocksDB: tests and simulated disks. */
+  readonly openStore?: (directory: string) => Promise<KvStore>;
+  /** Payload bytes of log after which a checkpoint is written; tests take less. */
+  readonly checkpointInterval?: number;
+  /** Nothing is written to disks, and no background work is done: offline checks. */
+  readonly isReadOnly?: boolean;
+}

@@ -1,0 +1,260 @@
+/**
+ * An open storage group: engine, view, state and commit queue. Opening is recovery (src/FLOWS.md, "Start and recovery"):
+ * attach, view, replay of what the view lacks; a view that cannot be used is made anew.
+ */
+import { asStoreError, hasCode } from '../base/errors.js';
+import type { Keyring } from '../keys/keyring.js';
+import type { AttachReport, EngineHandle } from '../native/binding.js';
+import { DATA_STORE_ID_SIZE, FINGERPRINT_SIZE } from '../native/binding.js';
+import type { KvStore } from '../view/kv.js';
+import { type OpenedView, openView } from '../view/open-view.js';
+import type { Lane } from '../workers/pool.js';
+import { type Change, CommitQueue } from './commit-queue.js';
+import type { CatalogContext } from './context.js';
+import { ClearFileIndex, type FileIndex } from './file-index.js';
+import { SealedFileIndex } from './file-index-sealed.js';
+import { GroupState } from './group-state.js';
+import { placeKey } from './places.js';
+import type { Settings } from './record.js';
+import { type ReplayReport, type ReplayTarget, replay } from './replay.js';
+import { SpaceGate } from './space.js';
+import type { GroupEntry } from './system-file.js';
+import type { Compression, OpenGroup } from './types.js';
+
+const COMPRESSION: Record<Compression, number> = { none: 0, fast: 1, best: 2 };
+
+interface Parts {
+  readonly context: CatalogContext;
+  readonly entry: GroupEntry;
+  readonly keyring: Keyring;
+  readonly lane: Lane;
+  readonly report: AttachReport;
+  readonly view: KvStore;
+  readonly state: GroupState;
+  readonly space: SpaceGate;
+  readonly replayed: ReplayReport;
+}
+
+export class OpenedGroup implements OpenGroup {
+  readonly #parts: Parts;
+  readonly queue: CommitQueue;
+  #lastCommitMs: number;
+
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+    const { lane, report, context } = parts;
+    this.queue = new CommitQueue(parts.state, {
+      sync: () => lane.call('sync', report.engine),
+      append: entries => lane.call('appendLog', report.engine, entries),
+    });
+    this.#lastCommitMs = context.clock.monotonicMs();
+  }
+
+  /** BUSY: another process has it. CORRUPT, IO, DENIED as attach. */
+  static async open(context: CatalogContext, entry: GroupEntry, keyring: Keyring): Promise<OpenedGroup> {
+    const lane = entry.isPerformanceTier ? context.createLane(entry.name) : context.lane;
+    let engine: EngineHandle | undefined;
+    try {
+      const report = await lane.call('attach', attachParameters(context, entry, keyring));
+      engine = report.engine;
+      reportRecovery(context, entry, report);
+      const space = await SpaceGate.open(lane, engine, context.clock);
+      const opened = await openState(context, entry, keyring, lane, report);
+      const group = new OpenedGroup({ context, entry, keyring, lane, report, space, ...opened });
+      await group.#applySettings();
+      return group;
+    } catch (thrown) {
+      if (engine !== undefined) await lane.call('detach', engine).catch(() => undefined);
+      if (lane !== context.lane) await lane.close();
+      throw asStoreError(thrown);
+    }
+  }
+
+  get name(): string {
+    return this.#parts.entry.name;
+  }
+
+  get engine(): EngineHandle {
+    return this.#parts.report.engine;
+  }
+
+  get report(): AttachReport {
+    return this.#parts.report;
+  }
+
+  get replayed(): ReplayReport {
+    return this.#parts.replayed;
+  }
+
+  get lane(): Lane {
+    return this.#parts.lane;
+  }
+
+  get view(): KvStore {
+    return this.#parts.view;
+  }
+
+  get state(): GroupState {
+    return this.#parts.state;
+  }
+
+  get keyring(): Keyring {
+    return this.#parts.keyring;
+  }
+
+  get space(): SpaceGate {
+    return this.#parts.space;
+  }
+
+  /** As the log has them; before the first CONFIG record what the system file says. */
+  get settings(): Settings {
+    return this.#parts.state.config ?? this.#parts.entry.settings;
+  }
+
+  /** How long nothing has been committed. */
+  get idleMs(): number {
+    return this.queue.isIdle ? this.#parts.context.clock.monotonicMs() - this.#lastCommitMs : 0;
+  }
+
+  isResident(): boolean {
+    return this.space.counters.residentIsComplete;
+  }
+
+  async places(fingerprints: Uint8Array): Promise<Uint8Array> {
+    const count = fingerprints.length / FINGERPRINT_SIZE;
+    const keys = Array.from({ length: count }, (_, index) =>
+      placeKey(fingerprints.subarray(index * FINGERPRINT_SIZE, (index + 1) * FINGERPRINT_SIZE)),
+    );
+    const places = new Uint8Array(count * DATA_STORE_ID_SIZE);
+    for (const [index, value] of (await this.view.getMany(keys)).entries()) {
+      if (value?.length === DATA_STORE_ID_SIZE) places.set(value, index * DATA_STORE_ID_SIZE);
+    }
+    return places;
+  }
+
+  admitIngest(): void {
+    if (this.queue.failure !== undefined) throw this.queue.failure;
+    this.space.admit(this.settings.quotaBytes);
+  }
+
+  /** Makes a change durable and visible. */
+  commit<T>(change: Change<T>): Promise<T> {
+    this.#lastCommitMs = this.#parts.context.clock.monotonicMs();
+    return this.queue.submit(change);
+  }
+
+  /** What the log can give from its first to its last durable record. */
+  get replayTarget(): ReplayTarget {
+    const { lane, report, state } = this.#parts;
+    return { lane, engine: report.engine, firstSequence: report.firstSequence, lastSequence: state.sequence };
+  }
+
+  setCompression(compression: Compression): Promise<void> {
+    return this.lane.call('setCompression', this.engine, COMPRESSION[compression]);
+  }
+
+  /** Ends what is being committed, then closes view and engine. All streams must have ended. */
+  async close(): Promise<void> {
+    await this.queue.drained();
+    await this.view.close();
+    await this.lane.call('detach', this.engine);
+    if (this.lane !== this.#parts.context.lane) await this.lane.close();
+  }
+
+  async #applySettings(): Promise<void> {
+    const { compression } = this.settings;
+    if (compression !== this.#parts.entry.settings.compression) await this.setCompression(compression);
+  }
+}
+
+function attachParameters(context: CatalogContext, entry: GroupEntry, keyring: Keyring) {
+  const { ring } = keyring;
+  return {
+    directory: entry.path,
+    disk: context.disk,
+    fingerprintKey: ring.fingerprintKey,
+    chunkerKey: ring.chunkerKey,
+    ...(keyring.isEncrypted ? { logKey: ring.logKey } : {}),
+    dataKeys: keyring.dataKeys,
+    activeEpoch: keyring.activeEpoch,
+    compression: COMPRESSION[entry.settings.compression],
+    isReadOnly: context.isReadOnly === true,
+    ...context.engineBounds,
+  };
+}
+
+/** View and state, brought up to date with the log. A view that turns out to be damaged is made anew. */
+async function openState(
+  context: CatalogContext,
+  entry: GroupEntry,
+  keyring: Keyring,
+  lane: Lane,
+  report: AttachReport,
+): Promise<{ view: KvStore; state: GroupState; replayed: ReplayReport }> {
+  const target: ReplayTarget = { lane, ...report };
+  const removeDirectory = (directory: string) => lane.call('removeTree', directory, context.disk);
+  const viewDirectory = `${entry.path}/view`;
+  const open = () =>
+    openView({
+      directory: viewDirectory,
+      storeId: Buffer.from(entry.id, 'hex'),
+      removeDirectory,
+      ...(keyring.isEncrypted ? { viewKey: keyring.ring.viewKey } : {}),
+      ...(context.openStore === undefined ? {} : { openStore: context.openStore }),
+    });
+  let opened = await open();
+  noteReplaced(context, entry, opened);
+  try {
+    return { view: opened.store, ...(await bringUpToDate(context, entry, keyring, opened.store, target)) };
+  } catch (thrown) {
+    await opened.store.close();
+    if (!hasCode(thrown, 'CORRUPT')) throw thrown;
+    const message = `the view is made anew: ${asStoreError(thrown).message}`;
+    context.onEvent({ level: 'warn', group: entry.name, message });
+  }
+  await removeDirectory(viewDirectory);
+  opened = await open();
+  try {
+    return { view: opened.store, ...(await bringUpToDate(context, entry, keyring, opened.store, target)) };
+  } catch (thrown) {
+    await opened.store.close();
+    throw thrown;
+  }
+}
+
+async function bringUpToDate(
+  context: CatalogContext,
+  entry: GroupEntry,
+  keyring: Keyring,
+  store: KvStore,
+  target: ReplayTarget,
+): Promise<{ state: GroupState; replayed: ReplayReport }> {
+  const index: FileIndex = keyring.isEncrypted
+    ? new SealedFileIndex(store, keyring.ring.nameKey)
+    : new ClearFileIndex(store);
+  const state = new GroupState(store, index);
+  await state.open();
+  const replayed = await replay(state, target);
+  if (replayed.rebuilt !== undefined) {
+    const message = `the view was made anew from the log: ${replayed.rebuilt}`;
+    context.onEvent({ level: 'warn', group: entry.name, message });
+  }
+  return { state, replayed };
+}
+
+function noteReplaced(context: CatalogContext, entry: GroupEntry, opened: OpenedView): void {
+  if (opened.replaced === undefined) return;
+  const message = `the view was removed and is made anew: ${opened.replaced}`;
+  context.onEvent({ level: 'warn', group: entry.name, message });
+}
+
+function reportRecovery(context: CatalogContext, entry: GroupEntry, report: AttachReport): void {
+  const { dataStoresRecovered, logBytesCut, logRecordsRepaired } = report;
+  if (dataStoresRecovered + logBytesCut + logRecordsRepaired > 0) {
+    const message = `recovered: ${dataStoresRecovered} unfinished data stores closed, ${logBytesCut} bytes of torn log cut, ${logRecordsRepaired} log records taken from the other copy`;
+    context.onEvent({ level: 'info', group: entry.name, message });
+  }
+  for (const { id, reason } of report.damaged) {
+    context.onEvent({ level: 'error', group: entry.name, message: `data store ${id} is damaged: ${reason}` });
+  }
+}
