@@ -48,8 +48,12 @@ export async function runNativeStages(
   try {
     const program = await buildProgram();
     const run = await runTimed(program, [String(Math.max(1, Math.floor(size / MIB))), sampleFile]);
-    const lines = run.stdout.trim().split('\n');
-    return lines.map(line => resultOf(JSON.parse(line) as NativeLine, run.peakBytes));
+    const lines = run.stdout
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line) as NativeLine);
+    // With the sample as everybody's input there is no noise, and its lines are the others' twins.
+    return lines.filter(line => !line.name.includes('-noise-')).map(line => resultOf(line, run.peakBytes));
   } catch (thrown) {
     report(`stages in C++: skipped: ${String(thrown).split('\n')[0]}`);
     return [];
