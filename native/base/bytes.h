@@ -1,4 +1,5 @@
-// Byte ranges and little-endian fields. Readers are bounded: hostile input ends in ok() == false, never past the end.
+// Byte ranges and little-endian fields. Readers are bounded: hostile input ends in ok() == false,
+// never past the end.
 #ifndef GRANARY_BASE_BYTES_H_
 #define GRANARY_BASE_BYTES_H_
 

@@ -1,4 +1,5 @@
-// Assertions that stay on in release: a broken invariant ends the process, and the ordinary start recovers (I10).
+// Assertions that stay on in release: a broken invariant ends the process, and the ordinary start
+// recovers (I10).
 // Damage found on disk is never an assertion; it is Code::kCorrupt.
 #ifndef GRANARY_BASE_CHECK_H_
 #define GRANARY_BASE_CHECK_H_

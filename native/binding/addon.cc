@@ -15,13 +15,15 @@ void Throw(Napi::Env env, const Status& status) {
 }
 
 Bytes TakeBytes(const Napi::Value& value) {
-  // napi_get_typedarray_info reads views of shared memory, too; node-addon-api's Uint8Array asserts an ArrayBuffer.
+  // napi_get_typedarray_info reads views of shared memory, too; node-addon-api's Uint8Array asserts an
+  // ArrayBuffer.
   napi_typedarray_type type;
   size_t length = 0;
   void* data = nullptr;
   const napi_status status =
       napi_get_typedarray_info(value.Env(), value, &type, &length, &data, nullptr, nullptr);
-  if (status != napi_ok || type != napi_uint8_array) throw Napi::TypeError::New(value.Env(), "wanted a Uint8Array");
+  if (status != napi_ok || type != napi_uint8_array)
+    throw Napi::TypeError::New(value.Env(), "wanted a Uint8Array");
   return Bytes(static_cast<uint8_t*>(data), length);
 }
 

@@ -1,5 +1,5 @@
-// Conversions at the door. Arguments were checked by TypeScript: a wrong one is a bug and throws a TypeError that nobody
-// handles. Failures become the StoreError class that was handed over, per thread.
+// Conversions at the door. Arguments were checked by TypeScript: a wrong one is a bug and throws a TypeError
+// that nobody handles. Failures become the StoreError class that was handed over, per thread.
 #ifndef GRANARY_BINDING_ARGS_H_
 #define GRANARY_BINDING_ARGS_H_
 
@@ -51,7 +51,9 @@ size_t TakeRowCount(const Napi::Value& value, std::span<Row> rows);
 Napi::Value GiveBytes(Napi::Env env, ConstBytes bytes);  // a copy
 // Sets the digests that were taken.
 void GiveDigests(Napi::Object object, const Digests& digests);
-inline Napi::Value GiveU64(Napi::Env env, uint64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
+inline Napi::Value GiveU64(Napi::Env env, uint64_t value) {
+  return Napi::Number::New(env, static_cast<double>(value));
+}
 
 inline std::shared_ptr<Engine> TakeEngine(const Napi::CallbackInfo& info) {
   return ValueOrThrow(info.Env(), Registry::Get().Find(TakeU32(info[0])));

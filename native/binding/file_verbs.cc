@@ -7,8 +7,8 @@ namespace granary::binding {
 namespace {
 
 Napi::Value ReadSmallFile(const Napi::CallbackInfo& info) {
-  const Buffer content = ValueOrThrow(
-      info.Env(), ReadWholeFile(TakeFiles(info, 2), TakeString(info[0]), static_cast<size_t>(TakeU64(info[1]))));
+  const Buffer content = ValueOrThrow(info.Env(), ReadWholeFile(TakeFiles(info, 2), TakeString(info[0]),
+                                                                static_cast<size_t>(TakeU64(info[1]))));
   return GiveBytes(info.Env(), content);
 }
 
@@ -34,7 +34,8 @@ Napi::Value MakeDirectoryVerb(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ListDirectory(const Napi::CallbackInfo& info) {
-  const std::vector<std::string> names = ValueOrThrow(info.Env(), TakeFiles(info, 1)->List(TakeString(info[0])));
+  const std::vector<std::string> names =
+      ValueOrThrow(info.Env(), TakeFiles(info, 1)->List(TakeString(info[0])));
   Napi::Array list = Napi::Array::New(info.Env(), names.size());
   for (uint32_t index = 0; index < names.size(); ++index) list.Set(index, names[index]);
   return list;
@@ -77,8 +78,9 @@ Napi::Value InspectFileVerb(const Napi::CallbackInfo& info) {
     const auto found = keys.find(epoch);
     return found == keys.end() ? nullptr : &found->second;
   };
-  return Napi::String::New(info.Env(), ValueOrThrow(info.Env(), InspectFile(PosixFileSystem(), TakeString(info[0]),
-                                                                            key_of_epoch, log_key ? &*log_key : nullptr)));
+  return Napi::String::New(
+      info.Env(), ValueOrThrow(info.Env(), InspectFile(PosixFileSystem(), TakeString(info[0]), key_of_epoch,
+                                                       log_key ? &*log_key : nullptr)));
 }
 
 }  // namespace

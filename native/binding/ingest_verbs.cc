@@ -49,7 +49,8 @@ Napi::Value AdmitRows(const Napi::CallbackInfo& info) {
   const std::span<Row> rows = TakeRows(info[2]);
   const size_t count = TakeRowCount(info[3], rows);
   const Bytes places = TakeBytes(info[4]);
-  if (places.size() < count * sizeof(DataStoreId)) throw Napi::TypeError::New(info.Env(), "fewer places than rows");
+  if (places.size() < count * sizeof(DataStoreId))
+    throw Napi::TypeError::New(info.Env(), "fewer places than rows");
   const uint32_t new_count = ValueOrThrow(
       info.Env(), stream->Admit(rows.data(), count, reinterpret_cast<const DataStoreId*>(places.data())));
   return Napi::Number::New(info.Env(), new_count);

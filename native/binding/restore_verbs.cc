@@ -23,7 +23,8 @@ Napi::Value ReadRows(const Napi::CallbackInfo& info) {
   std::vector<NodeRow> rows;
   Fingerprint unresolved;
   // The caller bounds what it gets by the length it asks for; rows are whole chunks.
-  auto range = engine->reader().ReadRows(TakeRoot(info[1]), offset, length, out.size(), UINT64_MAX, &rows, &unresolved);
+  auto range = engine->reader().ReadRows(TakeRoot(info[1]), offset, length, out.size(), UINT64_MAX, &rows,
+                                         &unresolved);
   const Napi::Env env = info.Env();
   Napi::Object report = Napi::Object::New(env);
   if (!range.ok() && range.status().code() == Code::kUnavailable) {
@@ -75,7 +76,8 @@ void ForEachStore(const Napi::CallbackInfo& info, Engine* engine, Each each) {
 
 Napi::Value HintPlaces(const Napi::CallbackInfo& info) {
   const auto engine = TakeEngine(info);
-  ForEachStore(info, engine.get(), [&](StoreSlot* slot) { ThrowIfError(info.Env(), engine->stores().MakeResident(slot)); });
+  ForEachStore(info, engine.get(),
+               [&](StoreSlot* slot) { ThrowIfError(info.Env(), engine->stores().MakeResident(slot)); });
   return info.Env().Undefined();
 }
 
@@ -137,7 +139,8 @@ Napi::Value GiveDamages(Napi::Env env, const std::string& store, const std::vect
 }
 
 Napi::Value VerifyDataStore(const Napi::CallbackInfo& info) {
-  const VerifyReport report = ValueOrThrow(info.Env(), TakeEngine(info)->VerifyStore(TakeDataStoreId(info[1])));
+  const VerifyReport report =
+      ValueOrThrow(info.Env(), TakeEngine(info)->VerifyStore(TakeDataStoreId(info[1])));
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("recordCount", GiveU64(info.Env(), report.record_count));
   object.Set("chunkCount", GiveU64(info.Env(), report.chunk_count));
@@ -147,7 +150,8 @@ Napi::Value VerifyDataStore(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DigestOpen(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), Registry::Get().digests.Add(std::make_shared<DigestStream>(TakeU32(info[0]))));
+  return Napi::Number::New(info.Env(),
+                           Registry::Get().digests.Add(std::make_shared<DigestStream>(TakeU32(info[0]))));
 }
 
 Napi::Value DigestUpdate(const Napi::CallbackInfo& info) {

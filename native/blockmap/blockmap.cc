@@ -50,7 +50,8 @@ Status DecodeNode(ConstBytes in, uint32_t level, std::vector<NodeRow>* rows) {
     row.size = reader.Take<uint32_t>();
     row.covered = level == 0 ? row.size : reader.Take<uint64_t>();
     if (row.size == 0 || row.covered == 0 || row.covered > UINT64_MAX / kNodeRowCountMax) {
-      return Status(Code::kCorrupt, "blockmap node: row " + std::to_string(index) + " has an impossible size");
+      return Status(Code::kCorrupt,
+                    "blockmap node: row " + std::to_string(index) + " has an impossible size");
     }
     rows->push_back(row);
   }
@@ -97,8 +98,8 @@ BlockmapRoot BlockmapBuilder::Finish(const NodeSink& sink) {
 namespace {
 
 struct Walk {
-  uint64_t offset;        // still to be skipped
-  uint64_t left;          // bytes wanted behind it
+  uint64_t offset;  // still to be skipped
+  uint64_t left;    // bytes wanted behind it
   size_t row_count_max;
   uint64_t covered_max;
   const BlockmapReader::NodeSource& source;

@@ -1,6 +1,7 @@
-// The blockmap: a file's list of chunks as a tree. Nodes are cut by content, so that stretches that two generations have in
-// common share nodes; a node is stored like a chunk and named by its fingerprint. FORMAT.md, section "Blockmap".
-// Pure: where nodes go to and come from is the caller's. One object, one thread.
+// The blockmap: a file's list of chunks as a tree. Nodes are cut by content, so that stretches that two
+// generations have in common share nodes; a node is stored like a chunk and named by its fingerprint.
+// FORMAT.md, section "Blockmap". Pure: where nodes go to and come from is the caller's. One object, one
+// thread.
 #ifndef GRANARY_BLOCKMAP_BLOCKMAP_H_
 #define GRANARY_BLOCKMAP_BLOCKMAP_H_
 
@@ -15,8 +16,9 @@
 namespace granary {
 
 inline constexpr uint32_t kNodeHeaderSize = 16;
-inline constexpr uint32_t kLeafRowSize = 36;   // fingerprint, length
-inline constexpr uint32_t kInnerRowSize = 44;  // fingerprint, size of the child node, bytes of the file it covers
+inline constexpr uint32_t kLeafRowSize = 36;  // fingerprint, length
+inline constexpr uint32_t kInnerRowSize =
+    44;  // fingerprint, size of the child node, bytes of the file it covers
 inline constexpr uint32_t kNodeRowCountMin = 16;   // below it no cut
 inline constexpr uint32_t kNodeRowCountMax = 512;  // at it a cut in any case
 inline constexpr uint32_t kNodeCutMask = 63;       // a cut behind one row in 64
@@ -69,11 +71,11 @@ class BlockmapReader {
   using NodeSource = std::function<Result<Buffer>(const NodeRow& node)>;
 
   struct Range {
-    uint64_t skip = 0;      // bytes of the first row's chunk before the asked offset
-    uint64_t covered = 0;   // of all rows returned
+    uint64_t skip = 0;     // bytes of the first row's chunk before the asked offset
+    uint64_t covered = 0;  // of all rows returned
   };
-  // Appends the rows of the chunks that hold [offset, offset + length), `row_count_max` and `covered_max` at the most (at
-  // least one row). kInvalid when `offset` is behind the file's end; kCorrupt.
+  // Appends the rows of the chunks that hold [offset, offset + length), `row_count_max` and `covered_max` at
+  // the most (at least one row). kInvalid when `offset` is behind the file's end; kCorrupt.
   static Result<Range> Read(const BlockmapRoot& root, uint64_t offset, uint64_t length, size_t row_count_max,
                             uint64_t covered_max, const NodeSource& source, std::vector<NodeRow>* rows);
 };

@@ -5,8 +5,8 @@
 namespace granary {
 namespace {
 
-constexpr size_t kEntryHeaderSize = 8;     // type u8, 3 zero bytes, payload size u32
-constexpr size_t kLogRowHeaderSize = 16;   // sequence u64, then as above
+constexpr size_t kEntryHeaderSize = 8;    // type u8, 3 zero bytes, payload size u32
+constexpr size_t kLogRowHeaderSize = 16;  // sequence u64, then as above
 constexpr const char* kDirectories[] = {"log", "log/a", "log/b", "data", "trash", "quarantine"};
 
 ChunkerParameters ChunkerOf(const Superblock& superblock, const Key& key) {
@@ -24,9 +24,11 @@ Status UnpackEntries(ConstBytes packed, std::vector<LogEntry>* entries) {
     const ConstBytes padding = reader.TakeBytes(3);
     const uint32_t size = reader.Take<uint32_t>();
     entry.payload = reader.TakeBytes(size);
-    const bool is_padding_zero = std::all_of(padding.begin(), padding.end(), [](uint8_t byte) { return byte == 0; });
+    const bool is_padding_zero =
+        std::all_of(padding.begin(), padding.end(), [](uint8_t byte) { return byte == 0; });
     if (!reader.ok() || entry.type == 0 || size > kLogPayloadSizeMax || !is_padding_zero) {
-      return Status(Code::kInvalid, "packed log entries: entry " + std::to_string(entries->size()) + " does not fit");
+      return Status(Code::kInvalid,
+                    "packed log entries: entry " + std::to_string(entries->size()) + " does not fit");
     }
     entries->push_back(entry);
   }
@@ -129,8 +131,8 @@ Status Engine::Detach() {
 }
 
 uint32_t Engine::OpenStream(uint32_t digest_kinds) {
-  auto stream = std::make_shared<Stream>(Stream::Stages{&chunker_, &fingerprinter_, stores_.get(), writer_.get()},
-                                         digest_kinds);
+  auto stream = std::make_shared<Stream>(
+      Stream::Stages{&chunker_, &fingerprinter_, stores_.get(), writer_.get()}, digest_kinds);
   std::lock_guard lock(streams_mutex_);
   while (next_stream_ == 0 || streams_.contains(next_stream_)) ++next_stream_;
   streams_[next_stream_] = std::move(stream);
@@ -180,7 +182,8 @@ Result<size_t> Engine::ReadLog(uint64_t from, Bytes out, uint64_t* next) {
     StoreLittle<uint64_t>(row, sequence);
     row[8] = entry.type;
     StoreLittle<uint32_t>(row + 12, static_cast<uint32_t>(entry.payload.size()));
-    if (!entry.payload.empty()) std::memcpy(row + kLogRowHeaderSize, entry.payload.data(), entry.payload.size());
+    if (!entry.payload.empty())
+      std::memcpy(row + kLogRowHeaderSize, entry.payload.data(), entry.payload.size());
     used += size;
     *next = sequence + 1;
     return true;

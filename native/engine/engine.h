@@ -1,5 +1,5 @@
-// One engine per storage group per process: composes the stages over a group's directory. Opened by Attach, which recovers
-// what an earlier process left; closed by Detach. FORMAT.md, section "Recovery".
+// One engine per storage group per process: composes the stages over a group's directory. Opened by Attach,
+// which recovers what an earlier process left; closed by Detach. FORMAT.md, section "Recovery".
 //
 // Threads: all methods may be called by all threads; AppendLog, Sync and the superblock serialise themselves.
 #ifndef GRANARY_ENGINE_ENGINE_H_
@@ -69,7 +69,8 @@ struct EngineCounters {
 
 class Engine {
  public:
-  // `files` must outlive the engine. kNotFound, kUnsupported, kCorrupt (superblock, log), kBusy (locked), kDenied (keys).
+  // `files` must outlive the engine. kNotFound, kUnsupported, kCorrupt (superblock, log), kBusy (locked),
+  // kDenied (keys).
   static Result<std::unique_ptr<Engine>> Attach(FileSystem* files, const AttachParameters& parameters,
                                                 AttachReport* report);
   // Closes data stores with their trailers. No stream may be open. Failures leave the rest to recovery.

@@ -71,8 +71,8 @@ Result<bool> RecordReader::Place(Row* row, Wanted* wanted) {
   wanted->place = **found;
   wanted->fingerprint = row->fingerprint;
   if (wanted->place.length != row->length) {
-    return CorruptChunk(row->fingerprint, "the blockmap says " + std::to_string(row->length) + " bytes, its record " +
-                                              std::to_string(wanted->place.length));
+    return CorruptChunk(row->fingerprint, "the blockmap says " + std::to_string(row->length) +
+                                              " bytes, its record " + std::to_string(wanted->place.length));
   }
   return true;
 }
@@ -100,7 +100,9 @@ Result<RecordReader::ReadReport> RecordReader::ReadChunks(Row* rows, size_t row_
     size_t last = first + 1;
     while (last < wanted.size() && wanted[last].slot == wanted[first].slot) {
       const ChunkPlace& next = wanted[last].place;
-      if (next.record_offset > end + kReadGapMax || next.record_offset + next.record_size > start + kReadSizeMax) break;
+      if (next.record_offset > end + kReadGapMax ||
+          next.record_offset + next.record_size > start + kReadSizeMax)
+        break;
       end = std::max(end, next.record_offset + next.record_size);
       ++last;
     }
@@ -111,7 +113,8 @@ Result<RecordReader::ReadReport> RecordReader::ReadChunks(Row* rows, size_t row_
   return report;
 }
 
-// All of one data store, sorted by record. Reads the span of records that are not in the cache, then takes each apart.
+// All of one data store, sorted by record. Reads the span of records that are not in the cache, then takes
+// each apart.
 Status RecordReader::ReadGroup(std::span<Wanted> group, Bytes out) {
   thread_local Buffer bytes;
   const uint64_t start = group.front().place.record_offset;
@@ -125,7 +128,8 @@ Status RecordReader::ReadGroup(std::span<Wanted> group, Bytes out) {
     first = last;
     if (const auto region = cache_.Get(same[0].slot->number, place.record_offset); region != nullptr) {
       for (const Wanted& want : same) {
-        std::memcpy(out.data() + want.out_offset, region->data() + want.place.plain_offset, want.place.length);
+        std::memcpy(out.data() + want.out_offset, region->data() + want.place.plain_offset,
+                    want.place.length);
       }
       continue;
     }
@@ -136,7 +140,8 @@ Status RecordReader::ReadGroup(std::span<Wanted> group, Bytes out) {
       }
       is_read = true;
     }
-    RETURN_IF_ERROR(DecodeInto(same, ConstBytes(bytes).subspan(place.record_offset - start, place.record_size), out));
+    RETURN_IF_ERROR(
+        DecodeInto(same, ConstBytes(bytes).subspan(place.record_offset - start, place.record_size), out));
   }
   return Status::Ok();
 }
@@ -147,7 +152,8 @@ Status RecordReader::DecodeInto(std::span<Wanted> wanted, ConstBytes record_byte
   DecodedRecord record;
   const Status status = DecodeRecord(slot->store->place(), record_bytes, &scratch, &record);
   if (!status.ok()) return CorruptChunk(wanted[0].fingerprint, status.message() + " in " + slot->path);
-  // The usual case of a restore: the whole region is wanted, in its own order. Then it is decompressed where it belongs.
+  // The usual case of a restore: the whole region is wanted, in its own order. Then it is decompressed where
+  // it belongs.
   uint64_t wanted_size = 0;
   bool is_in_order = true;
   for (const Wanted& want : wanted) {
@@ -156,7 +162,8 @@ Status RecordReader::DecodeInto(std::span<Wanted> wanted, ConstBytes record_byte
     wanted_size += want.place.length;
   }
   if (is_in_order && wanted_size == record.header.plain_size) {
-    const Status plain = Decompress(record.header.codec, record.payload, out.subspan(wanted[0].out_offset, wanted_size));
+    const Status plain =
+        Decompress(record.header.codec, record.payload, out.subspan(wanted[0].out_offset, wanted_size));
     return plain.ok() ? plain : CorruptChunk(wanted[0].fingerprint, plain.message() + " in " + slot->path);
   }
   auto region = std::make_shared<Buffer>(record.header.plain_size);
@@ -200,9 +207,10 @@ Result<Buffer> RecordReader::ReadNode(const NodeRow& node, Fingerprint* unresolv
   return bytes;
 }
 
-Result<BlockmapReader::Range> RecordReader::ReadRows(const BlockmapRoot& root, uint64_t offset, uint64_t length,
-                                                     size_t row_count_max, uint64_t covered_max,
-                                                     std::vector<NodeRow>* rows, Fingerprint* unresolved) {
+Result<BlockmapReader::Range> RecordReader::ReadRows(const BlockmapRoot& root, uint64_t offset,
+                                                     uint64_t length, size_t row_count_max,
+                                                     uint64_t covered_max, std::vector<NodeRow>* rows,
+                                                     Fingerprint* unresolved) {
   const auto source = [&](const NodeRow& node) { return ReadNode(node, unresolved); };
   return BlockmapReader::Read(root, offset, length, row_count_max, covered_max, source, rows);
 }

@@ -1,8 +1,8 @@
-// From fingerprints to verified bytes: places, coalesced reads, unsealing, decompression, and the check of every
-// fingerprint before a byte is handed out (invariant I8).
+// From fingerprints to verified bytes: places, coalesced reads, unsealing, decompression, and the check of
+// every fingerprint before a byte is handed out (invariant I8).
 //
-// Threads: all methods may be called by all threads. Memory: regions that were used in part are kept up to a bound, for
-// the next segment of the same restore; blockmap records likewise.
+// Threads: all methods may be called by all threads. Memory: regions that were used in part are kept up to a
+// bound, for the next segment of the same restore; blockmap records likewise.
 #ifndef GRANARY_ENGINE_RECORD_READER_H_
 #define GRANARY_ENGINE_RECORD_READER_H_
 
@@ -54,13 +54,15 @@ class RecordReader {
     uint64_t bytes = 0;
     uint32_t unresolved_count = 0;
   };
-  // Fills `out` with the rows' chunks one behind the other. Rows whose place only the view may know become kUnknown and
-  // nothing is read. kCorrupt names the chunk.
+  // Fills `out` with the rows' chunks one behind the other. Rows whose place only the view may know become
+  // kUnknown and nothing is read. kCorrupt names the chunk.
   Result<ReadReport> ReadChunks(Row* rows, size_t row_count, Bytes out);
 
-  // Rows for a range of a file. `unresolved` is set, and kUnavailable returned, when a node's place is not known here.
-  Result<BlockmapReader::Range> ReadRows(const BlockmapRoot& root, uint64_t offset, uint64_t length, size_t row_count_max,
-                                         uint64_t covered_max, std::vector<NodeRow>* rows, Fingerprint* unresolved);
+  // Rows for a range of a file. `unresolved` is set, and kUnavailable returned, when a node's place is not
+  // known here.
+  Result<BlockmapReader::Range> ReadRows(const BlockmapRoot& root, uint64_t offset, uint64_t length,
+                                         size_t row_count_max, uint64_t covered_max,
+                                         std::vector<NodeRow>* rows, Fingerprint* unresolved);
 
  private:
   struct Wanted;

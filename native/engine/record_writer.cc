@@ -8,8 +8,8 @@ namespace {
 // Per thread: codec contexts and buffers of a region's size.
 struct Scratch {
   Compressor compressor;
-  Buffer plain;     // a region whose chunks do not lie side by side
-  Buffer decoded;   // for the comparison
+  Buffer plain;    // a region whose chunks do not lie side by side
+  Buffer decoded;  // for the comparison
   Buffer encoded;
   Buffer unsealed;
   std::vector<TableRow> table;
@@ -30,7 +30,8 @@ ConstBytes RegionBytes(std::span<const WriteChunk> chunks, Buffer* gathered) {
   }
   if (is_contiguous) return ConstBytes(chunks[0].bytes.data(), size);
   gathered->clear();
-  for (const WriteChunk& chunk : chunks) gathered->insert(gathered->end(), chunk.bytes.begin(), chunk.bytes.end());
+  for (const WriteChunk& chunk : chunks)
+    gathered->insert(gathered->end(), chunk.bytes.begin(), chunk.bytes.end());
   return *gathered;
 }
 
@@ -67,7 +68,8 @@ size_t RegionLength(std::span<const WriteChunk> chunks) {
 
 }  // namespace
 
-Result<uint64_t> RecordWriter::WriteRegion(StoreSlot* slot, RecordType type, std::span<const WriteChunk> chunks) {
+Result<uint64_t> RecordWriter::WriteRegion(StoreSlot* slot, RecordType type,
+                                           std::span<const WriteChunk> chunks) {
   Scratch& scratch = ThreadScratch();
   const ConstBytes plain = RegionBytes(chunks, &scratch.plain);
   scratch.table.clear();
@@ -83,12 +85,13 @@ Result<uint64_t> RecordWriter::WriteRegion(StoreSlot* slot, RecordType type, std
   header.plain_size = static_cast<uint32_t>(plain.size());
   header.ordinal = slot->store->TakeOrdinal();
   if (!EncodeAndCompare(place, &header, scratch.compressor.Compress(mode_, plain), plain, &scratch)) {
-    // A codec that does not give back what it was given (it has happened to others): the bytes go in as they are, under
-    // an ordinal of their own, since one nonce seals one text.
+    // A codec that does not give back what it was given (it has happened to others): the bytes go in as they
+    // are, under an ordinal of their own, since one nonce seals one text.
     mismatch_count_.fetch_add(1);
     header.ordinal = slot->store->TakeOrdinal();
     if (!EncodeAndCompare(place, &header, {Codec::kNone, plain}, plain, &scratch)) {
-      return Status(Code::kIo, "an encoded record does not decode to what was encoded: memory or processor at fault");
+      return Status(Code::kIo,
+                    "an encoded record does not decode to what was encoded: memory or processor at fault");
     }
   }
   RETURN_IF_ERROR(slot->store->Append(header, scratch.table, scratch.encoded));

@@ -1,5 +1,5 @@
-// From chunks to durable-to-be records: regions, compressed, decoded again and compared, sealed, unsealed again and
-// compared, appended. Threads: all; each call works on an appender and scratch memory of its own.
+// From chunks to durable-to-be records: regions, compressed, decoded again and compared, sealed, unsealed
+// again and compared, appended. Threads: all; each call works on an appender and scratch memory of its own.
 #ifndef GRANARY_ENGINE_RECORD_WRITER_H_
 #define GRANARY_ENGINE_RECORD_WRITER_H_
 
@@ -28,7 +28,8 @@ class RecordWriter {
     uint64_t plain_bytes = 0;
     uint64_t stored_bytes = 0;
   };
-  // Cuts the chunks into regions and appends a record for each. On failure some may have been appended: they are harmless.
+  // Cuts the chunks into regions and appends a record for each. On failure some may have been appended: they
+  // are harmless.
   Result<Written> Write(RecordType type, std::span<const WriteChunk> chunks);
 
   // Records whose first encoding did not decode to what went in, and were stored uncompressed instead.

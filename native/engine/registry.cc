@@ -15,7 +15,8 @@ Result<FileSystem*> Registry::Files(uint32_t disk) {
 
 Result<uint32_t> Registry::Attach(uint32_t disk, const AttachParameters& parameters, AttachReport* report) {
   std::lock_guard lock(attach_mutex_);
-  const std::string name = std::to_string(disk) + ":" + parameters.directory + (parameters.is_read_only ? ":ro" : "");
+  const std::string name =
+      std::to_string(disk) + ":" + parameters.directory + (parameters.is_read_only ? ":ro" : "");
   if (const auto found = by_name_.find(name); found != by_name_.end()) {
     ASSIGN_OR_RETURN(std::shared_ptr<Attached> attached, engines_.Get(found->second));
     ++attached->count;

@@ -1,5 +1,5 @@
-// Process-wide handles: engines (one per directory, counted), simulated disks, digests, file locks. A handle is a number,
-// valid on every thread; a number that is not (or no longer) there is kInvalid.
+// Process-wide handles: engines (one per directory, counted), simulated disks, digests, file locks. A handle
+// is a number, valid on every thread; a number that is not (or no longer) there is kInvalid.
 #ifndef GRANARY_ENGINE_REGISTRY_H_
 #define GRANARY_ENGINE_REGISTRY_H_
 

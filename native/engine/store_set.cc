@@ -52,12 +52,13 @@ Status StoreSet::OpenOne(const std::string& path, const std::string& name, Repor
   auto opened = DataStore::Open(parameters_.files, path, parameters_.store_id, keys);
   const Code code = opened.status().code();
   if (code == Code::kInvalid || code == Code::kCorrupt) {
-    // No trailer: an earlier process died; it gets the one it should have had. A damaged trailer is never overwritten
-    // (I5): the records are scanned, and the damage is reported.
+    // No trailer: an earlier process died; it gets the one it should have had. A damaged trailer is never
+    // overwritten (I5): the records are scanned, and the damage is reported.
     const bool close = code == Code::kInvalid && !parameters_.is_read_only;
     const Status reason = opened.status();
     DataStore::ScanReport scan;
-    opened = DataStore::Recover(parameters_.files, path, parameters_.store_id, keys, parameters_.incarnation, close, &scan);
+    opened = DataStore::Recover(parameters_.files, path, parameters_.store_id, keys, parameters_.incarnation,
+                                close, &scan);
     if (opened.status().code() == Code::kNotFound && !parameters_.is_read_only) {
       // Made, and died before its first block: there is nothing in it, and nothing names it.
       return parameters_.files->Unlink(path);
@@ -128,7 +129,8 @@ std::vector<StoreSlot*> StoreSet::AllSlots() const {
 
 // --- look-up ---
 
-void StoreSet::LookUpAndPin(std::span<const Fingerprint> fingerprints, PinSet* pins, std::span<uint32_t> out) {
+void StoreSet::LookUpAndPin(std::span<const Fingerprint> fingerprints, PinSet* pins,
+                            std::span<uint32_t> out) {
   index_.FindMany(fingerprints, out);
   uint32_t last = ResidentIndex::kAbsent;
   for (uint32_t number : out) {

@@ -1,5 +1,6 @@
-// The data stores of a group, by number: which there are, which are being appended to, who has pinned them, and the
-// resident index over their chunks. LookUpAndPin is the one function that answers "present" (invariant I4).
+// The data stores of a group, by number: which there are, which are being appended to, who has pinned them,
+// and the resident index over their chunks. LookUpAndPin is the one function that answers "present"
+// (invariant I4).
 //
 // Threads: all methods may be called by all threads. A slot, once made, lives as long as the set.
 #ifndef GRANARY_ENGINE_STORE_SET_H_
@@ -29,10 +30,10 @@ struct StoreSlot {
   std::shared_ptr<DataStore> store;
   std::string path;
   std::atomic<uint32_t> pin_count{0};
-  std::atomic<bool> is_in_view{false};    // the view has its fingerprints: the resident index may forget them
-  std::atomic<bool> is_resident{false};   // the resident index has all its fingerprints
-  std::atomic<bool> is_dirty{false};      // appended to since the last Sync
-  std::atomic<uint64_t> last_hit{0};      // for choosing what to forget
+  std::atomic<bool> is_in_view{false};   // the view has its fingerprints: the resident index may forget them
+  std::atomic<bool> is_resident{false};  // the resident index has all its fingerprints
+  std::atomic<bool> is_dirty{false};     // appended to since the last Sync
+  std::atomic<uint64_t> last_hit{0};     // for choosing what to forget
 };
 
 // The data stores one stream relies on. Owned by the stream, used under its lock.
@@ -65,7 +66,8 @@ class StoreSet {
   StoreSet(const Parameters& parameters, DataKeys keys);
   ~StoreSet();
 
-  // Opens every data store of the directory; closes unfinished ones by scanning. kDenied: a key is missing or wrong.
+  // Opens every data store of the directory; closes unfinished ones by scanning. kDenied: a key is missing or
+  // wrong.
   Status Open(Report* report);
   // Closes what is being appended to. No appender may be out. After a failure the rest is left for recovery.
   Status Close();
@@ -78,8 +80,8 @@ class StoreSet {
   // Pins a data store by id; kAbsent when it is not there.
   uint32_t PinById(const DataStoreId& id, PinSet* pins);
   void Unpin(const PinSet& pins);
-  // The data store that holds the chunk, for reading: resident index first, then the data stores that the view does not
-  // know yet. Null: the view has to be asked.
+  // The data store that holds the chunk, for reading: resident index first, then the data stores that the
+  // view does not know yet. Null: the view has to be asked.
   StoreSlot* Locate(const Fingerprint& fingerprint);
   // True when a fingerprint that the resident index lacks is in no data store.
   bool IsComplete() const { return is_complete_.load(std::memory_order_acquire); }
@@ -96,7 +98,8 @@ class StoreSet {
   Status Sync();
 
   // --- resident index ---
-  // Loads up to `count` further data stores, newest first; returns how many are left (0, too, when memory is full).
+  // Loads up to `count` further data stores, newest first; returns how many are left (0, too, when memory is
+  // full).
   Result<size_t> Warm(size_t count);
   Status MakeResident(StoreSlot* slot);
   void MarkInView(const DataStoreId& id);

@@ -13,7 +13,8 @@ Status Stream::Fail(const Status& status) {
   return failure_;
 }
 
-Result<SegmentReport> Stream::Prepare(ConstBytes segment, size_t fresh, bool is_last, Row* rows, size_t rows_max) {
+Result<SegmentReport> Stream::Prepare(ConstBytes segment, size_t fresh, bool is_last, Row* rows,
+                                      size_t rows_max) {
   thread_local std::vector<uint32_t> cuts;
   thread_local std::vector<Fingerprint> fingerprints;
   thread_local std::vector<uint32_t> numbers;
@@ -133,8 +134,8 @@ Fingerprint Stream::TakeNode(ConstBytes node) {
   const Fingerprint fingerprint = stages_.fingerprinter->Hash(node);
   uint32_t number;
   stages_.stores->LookUpAndPin({&fingerprint, 1}, &pins_, {&number, 1});
-  // A node that only the view knows is stored once more: asking would stop the stream for a few KiB, and the cleaner
-  // takes the second copy.
+  // A node that only the view knows is stored once more: asking would stop the stream for a few KiB, and the
+  // cleaner takes the second copy.
   if (number == ResidentIndex::kAbsent && pending_.insert(fingerprint).second) {
     nodes_.push_back({fingerprint, Buffer(node.begin(), node.end())});
     nodes_size_ += node.size();

@@ -1,8 +1,10 @@
-// One stream being ingested: digests, cuts, look-ups, pins, records, blockmap. Bytes are borrowed during a call, never kept.
+// One stream being ingested: digests, cuts, look-ups, pins, records, blockmap. Bytes are borrowed during a
+// call, never kept.
 //
-// Threads: Prepare and Admit are called in order by one thread at a time; Store may run beside the next Prepare, and
-// several Stores beside each other. Finish comes after all of them. Memory: pins, one blockmap path (a few hundred KiB at
-// most), nodes waiting to be stored (up to a region), fingerprints of segments under way.
+// Threads: Prepare and Admit are called in order by one thread at a time; Store may run beside the next
+// Prepare, and several Stores beside each other. Finish comes after all of them. Memory: pins, one blockmap
+// path (a few hundred KiB at most), nodes waiting to be stored (up to a region), fingerprints of segments
+// under way.
 #ifndef GRANARY_ENGINE_STREAM_H_
 #define GRANARY_ENGINE_STREAM_H_
 
@@ -61,8 +63,8 @@ class Stream {
   Stream(const Stages& stages, uint32_t digest_kinds);
   ~Stream();  // releases the pins
 
-  // `segment` begins at the stream's last cut; the digests take what lies behind `fresh`. `rows` has room for a row per
-  // size_min bytes and one more.
+  // `segment` begins at the stream's last cut; the digests take what lies behind `fresh`. `rows` has room for
+  // a row per size_min bytes and one more.
   Result<SegmentReport> Prepare(ConstBytes segment, size_t fresh, bool is_last, Row* rows, size_t rows_max);
   // `places[i]`: what the view says of rows[i], or all zero. Returns the count of new rows.
   Result<uint32_t> Admit(Row* rows, size_t row_count, const DataStoreId* places);

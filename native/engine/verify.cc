@@ -16,9 +16,11 @@ std::string CheckRecord(StoreSlot* slot, const Fingerprinter& fingerprinter, uin
   Buffer bytes(expected.size);
   if (Status status = slot->store->ReadAt(offset, bytes); !status.ok()) return status.message();
   DecodedRecord record;
-  if (Status status = DecodeRecord(slot->store->place(), bytes, scratch, &record); !status.ok()) return status.message();
+  if (Status status = DecodeRecord(slot->store->place(), bytes, scratch, &record); !status.ok())
+    return status.message();
   Buffer plain(record.header.plain_size);
-  if (Status status = Decompress(record.header.codec, record.payload, plain); !status.ok()) return status.message();
+  if (Status status = Decompress(record.header.codec, record.payload, plain); !status.ok())
+    return status.message();
   if (record.table.size() != expected.chunks.size()) return "the trailer names another number of chunks";
   uint64_t position = 0;
   for (size_t index = 0; index < record.table.size(); ++index) {

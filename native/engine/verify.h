@@ -1,5 +1,5 @@
-// Reads a data store as a sceptic: past the page cache, every record's seal, table, decompression, every fingerprint, and
-// the trailer against what was found. Changes nothing.
+// Reads a data store as a sceptic: past the page cache, every record's seal, table, decompression, every
+// fingerprint, and the trailer against what was found. Changes nothing.
 #ifndef GRANARY_ENGINE_VERIFY_H_
 #define GRANARY_ENGINE_VERIFY_H_
 

@@ -11,8 +11,9 @@ constexpr uint64_t kEntryCountMin = 64;
 bool IsFull(uint64_t count, uint64_t capacity) { return (count + 1) * 8 > capacity * 7; }
 uint64_t NextCapacity(uint64_t capacity) { return std::max(kEntryCountMin, capacity + capacity / 3); }
 
-// A tag is the fingerprint's bytes [0, 12); its last four give the home position, so that an entry which is moved knows
-// its home without keeping it. Byte 16 gives the shard. All are independent, because a fingerprint is a hash.
+// A tag is the fingerprint's bytes [0, 12); its last four give the home position, so that an entry which is
+// moved knows its home without keeping it. Byte 16 gives the shard. All are independent, because a
+// fingerprint is a hash.
 uint64_t HomeOfTag(const uint8_t* tag, uint64_t capacity) {
   return (static_cast<uint64_t>(LoadLittle<uint32_t>(tag + 8)) * capacity) >> 32;
 }
@@ -47,7 +48,8 @@ void ResidentIndex::FindMany(std::span<const Fingerprint> fingerprints, std::spa
     if (index + kAhead < fingerprints.size()) {
       const Fingerprint& next = fingerprints[index + kAhead];
       const Shard& shard = ShardOf(next);
-      // Reading the vector's header without its lock would be a race; the lock is cheap beside the miss it hides.
+      // Reading the vector's header without its lock would be a race; the lock is cheap beside the miss it
+      // hides.
       std::shared_lock lock(shard.mutex);
       if (const uint64_t capacity = shard.entries.size(); capacity != 0) {
         __builtin_prefetch(&shard.entries[HomeOfTag(next.bytes.data(), capacity)]);
@@ -104,8 +106,8 @@ bool ResidentIndex::Remove(const Fingerprint& fingerprint, uint32_t data_store) 
     slot = slot + 1 == capacity ? 0 : slot + 1;
   }
   if (shard.entries[slot].data_store != data_store) return false;
-  // Backward-shift deletion (Knuth, TAOCP vol. 3, 6.4, algorithm R): no tombstones, and a probe never stops early, the
-  // table's wrap-around included.
+  // Backward-shift deletion (Knuth, TAOCP vol. 3, 6.4, algorithm R): no tombstones, and a probe never stops
+  // early, the table's wrap-around included.
   uint64_t hole = slot;
   for (uint64_t next = hole + 1 == capacity ? 0 : hole + 1; shard.entries[next].data_store != kAbsent;
        next = next + 1 == capacity ? 0 : next + 1) {

@@ -1,10 +1,12 @@
-// The resident index: fingerprint -> data store, in memory, 16 bytes an entry (18 to 24 bytes a chunk with the table's free
-// places). It answers in tens of nanoseconds where the view takes microseconds. Open addressing with linear probing in 64
-// shards; an entry keeps 96 bits of the fingerprint and its shard 6 more, so that among 2^30 chunks a look-up is wrong with
-// a chance of 2^-72; fingerprints are keyed, so nobody can aim at it.
+// The resident index: fingerprint -> data store, in memory, 16 bytes an entry (18 to 24 bytes a chunk with
+// the table's free places). It answers in tens of nanoseconds where the view takes microseconds. Open
+// addressing with linear probing in 64 shards; an entry keeps 96 bits of the fingerprint and its shard 6
+// more, so that among 2^30 chunks a look-up is wrong with a chance of 2^-72; fingerprints are keyed, so
+// nobody can aim at it.
 //
-// Bounds: bytes_max for all shards together. At the bound Insert returns false and nothing is stored: the engine then
-// forgets whole data stores. Threads: all methods may be called by all threads; a shard's lock is held for one key.
+// Bounds: bytes_max for all shards together. At the bound Insert returns false and nothing is stored: the
+// engine then forgets whole data stores. Threads: all methods may be called by all threads; a shard's lock is
+// held for one key.
 #ifndef GRANARY_INDEX_RESIDENT_INDEX_H_
 #define GRANARY_INDEX_RESIDENT_INDEX_H_
 
@@ -27,7 +29,8 @@ class ResidentIndex {
 
   explicit ResidentIndex(uint64_t bytes_max);
 
-  // The number of the data store that holds the chunk, or kAbsent. Batches: out.size() == fingerprints.size().
+  // The number of the data store that holds the chunk, or kAbsent. Batches: out.size() ==
+  // fingerprints.size().
   uint32_t Find(const Fingerprint& fingerprint) const;
   void FindMany(std::span<const Fingerprint> fingerprints, std::span<uint32_t> out) const;
 

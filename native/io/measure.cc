@@ -74,7 +74,8 @@ Status Failed(const std::string& what, const std::string& directory) {
 Result<VolumeMeasure> MeasureVolume(const std::string& directory) {
   TestFile file(directory + "/.granary-admission-test");
   if (!file.is_open()) return Failed("creating the test file", directory);
-  if (!file.Reserve()) return Status(Code::kNoSpace, "measuring " + directory + ": the 64 MiB test file does not fit");
+  if (!file.Reserve())
+    return Status(Code::kNoSpace, "measuring " + directory + ": the 64 MiB test file does not fit");
   std::vector<uint8_t> memory(kSequentialSize + kBlockSize, 0x5a);
   uint8_t* block = memory.data() + (kBlockSize - reinterpret_cast<uintptr_t>(memory.data()) % kBlockSize);
 
@@ -92,14 +93,16 @@ Result<VolumeMeasure> MeasureVolume(const std::string& directory) {
   for (uint64_t count = 0; count < kRandomCount; ++count) {
     place = place * 6364136223846793005ull + 1442695040888963407ull;
     const uint64_t offset = (place >> 33) % (kTestFileSize / kBlockSize) * kBlockSize;
-    const bool done = count % 2 == 0 ? file.Read(block, kBlockSize, offset) : file.Write(block, kBlockSize, offset);
+    const bool done =
+        count % 2 == 0 ? file.Read(block, kBlockSize, offset) : file.Write(block, kBlockSize, offset);
     if (!done) return Failed("random access", directory);
   }
   if (!file.Sync()) return Failed("syncing", directory);
   const double end = Seconds();
 
   VolumeMeasure measure;
-  measure.sequential_iops = static_cast<double>(kSequentialCount) / std::max({written - start, read - written, 1e-6});
+  measure.sequential_iops =
+      static_cast<double>(kSequentialCount) / std::max({written - start, read - written, 1e-6});
   measure.random_iops = static_cast<double>(kRandomCount) / std::max(end - read, 1e-6);
   measure.is_rotational = IsRotational(directory);
   return measure;

@@ -1,4 +1,5 @@
-// What a volume can do: the admission test of performance tiers. Blocks for a few seconds, writes and removes one file.
+// What a volume can do: the admission test of performance tiers. Blocks for a few seconds, writes and removes
+// one file.
 #ifndef GRANARY_IO_MEASURE_H_
 #define GRANARY_IO_MEASURE_H_
 

@@ -41,7 +41,8 @@ std::vector<NodeRow> MakeChunks(size_t count, uint64_t seed) {
   std::mt19937_64 random(seed);
   std::vector<NodeRow> chunks(count);
   for (NodeRow& chunk : chunks) {
-    for (size_t offset = 0; offset < 32; offset += 8) StoreLittle<uint64_t>(&chunk.fingerprint.bytes[offset], random());
+    for (size_t offset = 0; offset < 32; offset += 8)
+      StoreLittle<uint64_t>(&chunk.fingerprint.bytes[offset], random());
     chunk.size = 1 + static_cast<uint32_t>(random() % 65536);
     chunk.covered = chunk.size;
   }
@@ -147,7 +148,8 @@ TEST(Blockmap, ADamagedNodeIsReportedNotGuessed) {
   ASSERT_GE(root.depth, 2u);
   for (auto& [name, bytes] : shelf.nodes) bytes.resize(bytes.size() - 1);
   std::vector<NodeRow> rows;
-  EXPECT_EQ(BlockmapReader::Read(root, 0, 1, 10, UINT64_MAX, shelf.Source(), &rows).status().code(), Code::kCorrupt);
+  EXPECT_EQ(BlockmapReader::Read(root, 0, 1, 10, UINT64_MAX, shelf.Source(), &rows).status().code(),
+            Code::kCorrupt);
 }
 
 }  // namespace

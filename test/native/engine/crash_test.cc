@@ -1,5 +1,5 @@
-// Crash, I/O error and full disk at every mutating operation of canonical workloads, with unsynced data dropped, kept and
-// torn. The oracle is the ledger of what was acknowledged.
+// Crash, I/O error and full disk at every mutating operation of canonical workloads, with unsynced data
+// dropped, kept and torn. The oracle is the ledger of what was acknowledged.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -34,7 +34,8 @@ const Workload kWorkloads[] = {
      }},
 };
 
-// GRANARY_CRASH_STEP=1 tries every operation; the default takes one in seven, with another start for each workload.
+// GRANARY_CRASH_STEP=1 tries every operation; the default takes one in seven, with another start for each
+// workload.
 uint64_t Step() {
   const char* text = std::getenv("GRANARY_CRASH_STEP");
   return text == nullptr ? 7 : std::strtoull(text, nullptr, 10);
@@ -49,7 +50,8 @@ uint64_t CountOperations(const Workload& workload) {
   return group.disk().operation_count();
 }
 
-// Formats, attaches, runs the workload under the plan, and hands over a group whose engine may or may not be there.
+// Formats, attaches, runs the workload under the plan, and hands over a group whose engine may or may not be
+// there.
 void RunUnder(const Workload& workload, const FaultPlan& plan, Group* group) {
   ASSERT_TRUE(group->Format().ok());
   ASSERT_TRUE(group->Attach().ok());
@@ -88,8 +90,9 @@ TEST_P(CrashTest, ACrashAtAnyOperationLosesNothingAcknowledged) {
         Group group;
         RunUnder(workload(), {kind, operation, true}, &group);
         group.Crash(seed == 17 ? operation * 31 + 17 : seed);
-        ExpectRecovers(&group, std::string(workload().name) + ", operation " + std::to_string(operation) + ", kind " +
-                                   std::to_string(static_cast<int>(kind)) + ", seed " + std::to_string(seed));
+        ExpectRecovers(&group, std::string(workload().name) + ", operation " + std::to_string(operation) +
+                                   ", kind " + std::to_string(static_cast<int>(kind)) + ", seed " +
+                                   std::to_string(seed));
         if (HasFatalFailure()) return;
         ++states;
       }
@@ -117,13 +120,15 @@ TEST_P(CrashTest, ACrashDuringRecoveryLosesNothingEither) {
 
 TEST_P(CrashTest, AnErrorAtAnyOperationLosesNothingAcknowledged) {
   const uint64_t count = CountOperations(workload());
-  for (FaultPlan::Kind kind : {FaultPlan::Kind::kIoError, FaultPlan::Kind::kNoSpace, FaultPlan::Kind::kShortWrite}) {
+  for (FaultPlan::Kind kind :
+       {FaultPlan::Kind::kIoError, FaultPlan::Kind::kNoSpace, FaultPlan::Kind::kShortWrite}) {
     for (bool for_ever : {false, true}) {
       for (uint64_t operation = 1 + GetParam() % Step(); operation <= count; operation += Step()) {
         Group group;
         RunUnder(workload(), {kind, operation, for_ever}, &group);
         group.Crash(operation);
-        ExpectRecovers(&group, std::string(workload().name) + ", error " + std::to_string(static_cast<int>(kind)) +
+        ExpectRecovers(&group, std::string(workload().name) + ", error " +
+                                   std::to_string(static_cast<int>(kind)) +
                                    (for_ever ? " for ever" : " once") + " at " + std::to_string(operation));
         if (HasFatalFailure()) return;
       }

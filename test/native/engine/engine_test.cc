@@ -109,7 +109,8 @@ TEST_P(EngineTest, BeyondTheIndexBudgetFilesStillReadBackAndDedupGoesOn) {
   Group group(options);
   ASSERT_TRUE(group.Format().ok());
   ASSERT_TRUE(group.Attach().ok());
-  for (int file = 0; file < 6; ++file) ASSERT_TRUE(group.Put(std::to_string(file), MakeBytes(4000000, 100 + file)).ok());
+  for (int file = 0; file < 6; ++file)
+    ASSERT_TRUE(group.Put(std::to_string(file), MakeBytes(4000000, 100 + file)).ok());
   EXPECT_FALSE(group.engine().stores().IsComplete());
   group.ExpectLedgerHolds("over budget");
   const uint64_t before = group.engine().Counters().stored.plain_bytes;
@@ -241,7 +242,8 @@ TEST(EngineKeys, ANewKeyEpochSealsNewDataStoresAndOldOnesStayReadable) {
   group.engine().stores().SetDataKeys(keys);
   ASSERT_TRUE(group.Put("new", MakeBytes(200000, 2)).ok());
   bool has_new = false;
-  for (StoreSlot* slot : group.engine().stores().AllSlots()) has_new |= slot->store->identity().key_epoch == 2;
+  for (StoreSlot* slot : group.engine().stores().AllSlots())
+    has_new |= slot->store->identity().key_epoch == 2;
   EXPECT_TRUE(has_new);
   group.ExpectLedgerHolds("both epochs");
 }

@@ -1,4 +1,5 @@
-// A storage group on a simulated disk, with the ledger of what was acknowledged: the oracle of every fault test here.
+// A storage group on a simulated disk, with the ledger of what was acknowledged: the oracle of every fault
+// test here.
 #ifndef GRANARY_TEST_ENGINE_GROUP_HARNESS_H_
 #define GRANARY_TEST_ENGINE_GROUP_HARNESS_H_
 
@@ -38,7 +39,8 @@ class Group {
  public:
   static constexpr const char* kDirectory = "/group";
 
-  explicit Group(const GroupOptions& options = {}) : options_(options), disk_(SimulatedFileSystem::Create()) {}
+  explicit Group(const GroupOptions& options = {})
+      : options_(options), disk_(SimulatedFileSystem::Create()) {}
   ~Group() { engine_.reset(); }
 
   SimulatedFileSystem& disk() { return *disk_; }
@@ -102,7 +104,10 @@ class Group {
   Result<StreamReport> Ingest(const Buffer& content) {
     const uint32_t number = engine_->OpenStream(kDigestXxh3);
     auto report = IngestInto(*engine_->FindStream(number), content);
-    if (report.ok()) open_.push_back(number); else engine_->CloseStream(number);
+    if (report.ok())
+      open_.push_back(number);
+    else
+      engine_->CloseStream(number);
     return report;
   }
 
@@ -212,8 +217,9 @@ class Group {
     do {
       const size_t end = std::min(content.size(), seen + 65537);
       const ConstBytes segment = ConstBytes(content).subspan(position, end - position);
-      ASSIGN_OR_RETURN(const SegmentReport cut,
-                       stream.Prepare(segment, seen - position, end == content.size(), rows.data(), rows.size()));
+      ASSIGN_OR_RETURN(
+          const SegmentReport cut,
+          stream.Prepare(segment, seen - position, end == content.size(), rows.data(), rows.size()));
       if (cut.unknown_count > 0) {
         const std::vector<DataStoreId> places(cut.row_count);
         RETURN_IF_ERROR(stream.Admit(rows.data(), cut.row_count, places.data()).status());

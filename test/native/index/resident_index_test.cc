@@ -12,16 +12,19 @@ namespace {
 Fingerprint Name(uint64_t seed) {
   std::mt19937_64 random(seed);
   Fingerprint fingerprint;
-  for (size_t offset = 0; offset < 32; offset += 8) StoreLittle<uint64_t>(&fingerprint.bytes[offset], random());
+  for (size_t offset = 0; offset < 32; offset += 8)
+    StoreLittle<uint64_t>(&fingerprint.bytes[offset], random());
   return fingerprint;
 }
 
 TEST(ResidentIndex, WhatWasInsertedIsFoundAndNothingElse) {
   ResidentIndex index(64 << 20);
-  for (uint64_t seed = 1; seed <= 50000; ++seed) ASSERT_TRUE(index.Insert(Name(seed), static_cast<uint32_t>(seed)));
+  for (uint64_t seed = 1; seed <= 50000; ++seed)
+    ASSERT_TRUE(index.Insert(Name(seed), static_cast<uint32_t>(seed)));
   EXPECT_EQ(index.size(), 50000u);
   for (uint64_t seed = 1; seed <= 50000; ++seed) ASSERT_EQ(index.Find(Name(seed)), seed);
-  for (uint64_t seed = 50001; seed <= 60000; ++seed) ASSERT_EQ(index.Find(Name(seed)), ResidentIndex::kAbsent);
+  for (uint64_t seed = 50001; seed <= 60000; ++seed)
+    ASSERT_EQ(index.Find(Name(seed)), ResidentIndex::kAbsent);
 }
 
 TEST(ResidentIndex, ABatchAnswersAsSingleLookUpsDo) {
