@@ -1,7 +1,8 @@
 /**
- * The limit of a flow: what two cores could do at most if each byte cost the sum of its stages and nothing else, with the
- * client on the same cores. Two sums are made from the same run's rates: of the pure stages (what an ideal program would
- * reach) and of the verbs of the door (what this program would reach if nothing were lost between them).
+ * The limit of a flow: what two cores could do at most if each byte cost the sum of its stages and nothing
+ * else, with the client on the same cores. Two sums are made from the same run's rates: of the pure stages
+ * (what an ideal program would reach) and of the verbs of the door (what this program would reach if nothing
+ * were lost between them).
  */
 import { type BenchResult, nanosecondsPerByte } from './report.js';
 

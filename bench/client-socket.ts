@@ -1,6 +1,6 @@
 /**
- * HTTP/1.1 over a bare socket, as little of it as a load generator needs: the client of the flow benches shares two cores
- * with the server, so that every cycle it takes is one that the flow is short of.
+ * HTTP/1.1 over a bare socket, as little of it as a load generator needs: the client of the flow benches
+ * shares two cores with the server, so that every cycle it takes is one that the flow is short of.
  */
 import { connect, type Socket } from 'node:net';
 
@@ -89,7 +89,10 @@ export class ClientSocket {
 
   private constructor(private readonly socket: Socket) {}
 
-  /** `receiveBuffer` is where the kernel's bytes land; callbacks see parts of it and must be done with them on return. */
+  /**
+   * `receiveBuffer` is where the kernel's bytes land; callbacks see parts of it and must be done with them on
+   * return.
+   */
   static open(url: URL, receiveBuffer: Uint8Array): Promise<ClientSocket> {
     return new Promise((resolve, reject) => {
       const socket = connect({

@@ -1,6 +1,7 @@
 /**
- * The client of the flow benches, a process of its own: takes a job as JSON from its first argument, runs it over several
- * connections at once, prints a report as JSON. Reads come from the page cache in pieces that fit the processor's cache.
+ * The client of the flow benches, a process of its own: takes a job as JSON from its first argument, runs it
+ * over several connections at once, prints a report as JSON. Reads come from the page cache in pieces that
+ * fit the processor's cache.
  */
 import { closeSync, mkdirSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -52,7 +53,8 @@ export interface JobReport {
 }
 
 function requestHead(job: Job, method: string, name: string, lines: readonly string[]): string {
-  const path = `/api/v1/containers/${job.container}/files/${name.split('/').map(encodeURIComponent).join('/')}`;
+  const escaped = name.split('/').map(encodeURIComponent).join('/');
+  const path = `/api/v1/containers/${job.container}/files/${escaped}`;
   const fixed = [`Host: ${new URL(job.url).host}`, `Authorization: Bearer ${job.token}`];
   return [`${method} ${path} HTTP/1.1`, ...fixed, ...lines, '', ''].join('\r\n');
 }

@@ -1,8 +1,9 @@
 /**
- * Content that compresses and repeats as backups do: source code, prose, database pages, SQL rows, program code, logs,
- * media. Each flavour draws tokens from a dictionary of its own with Zipf's frequencies, half of them from a small part
- * that is local to the piece (a file speaks of its own names), broken by numbers. Made from seeds alone, so that the bytes
- * are the same on every machine. The shares below were set so that lz4 and zstd reach what they reach on real trees.
+ * Content that compresses and repeats as backups do: source code, prose, database pages, SQL rows, program
+ * code, logs, media. Each flavour draws tokens from a dictionary of its own with Zipf's frequencies, half of
+ * them from a small part that is local to the piece (a file speaks of its own names), broken by numbers. Made
+ * from seeds alone, so that the bytes are the same on every machine. The shares below were set so that lz4
+ * and zstd reach what they reach on real trees.
  */
 import { deriveSeed, Random } from './random.js';
 
@@ -21,7 +22,9 @@ interface Style {
   /** Of 256 draws, how many come from the piece's local tokens, and how many are followed by noise. */
   readonly localOf256: number;
   readonly noiseOf256: number;
-  /** Of 256 draws, how many repeat a stretch that stands shortly before, as copied lines and similar rows do. */
+  /**
+   * Of 256 draws, how many repeat a stretch that stands shortly before, as copied lines and similar rows do.
+   */
   readonly repeatOf256: number;
   readonly noise: (target: Uint8Array, at: number, random: Random) => number;
 }
@@ -33,26 +36,27 @@ const REPEAT_SIZE_MIN = 16;
 const REPEAT_DISTANCE_MAX = 16_384;
 const DICTIONARY_SEED = 0x6772616e;
 const HEX = new TextEncoder().encode('0123456789abcdef');
-const SYLLABLES =
-  'ba con de er fi gra han in jo ka lo men ni or pe qua re sta ti un ve wor xi ya zu tion ing al ex sub'.split(
-    ' ',
-  );
+const SYLLABLES = (
+  'ba con de er fi gra han in jo ka lo men ni or pe qua re sta ti un ve ' + 'wor xi ya zu tion ing al ex sub'
+).split(' ');
 const CODE_WORDS = (
-  'if (|) {\n    |return |;\n|const |static |struct |int |->|, |(|);\n    |} else {\n        |for (|NULL|== |= |#include <|' +
-  '*/\n|/* |void |unsigned long |sizeof(|break;\n        |case |self.|def |import |    |\n\n|true|false|0x|std::|&&|[|]|"|\n        '
+  'if (|) {\n    |return |;\n|const |static |struct |int |->|, |(|);\n    |' +
+  '} else {\n        |for (|NULL|== |= |#include <|' +
+  '*/\n|/* |void |unsigned long |sizeof(|break;\n        |case |' +
+  'self.|def |import |    |\n\n|true|false|0x|std::|&&|[|]|"|\n        '
 ).split('|');
-const PROSE_WORDS =
-  ' the | of | and | to | in | is | for | that |, |. |.\n| be | with | as | on | by | or | not |\n\n|(|)| it | are '.split(
-    '|',
-  );
-const SQL_WORDS =
-  `','|',|);\nINSERT INTO orders VALUES (|@example.org|Street |2023-|NULL|, '|pending|shipped|00:00:00|.00|, `.split(
-    '|',
-  );
-const LOG_WORDS =
-  ' INFO | WARN |GET /api/v1/| 200 |HTTP/1.1" |[worker-|] |request_id=|duration_ms=|\n2023-11-|T12:|: connection from 10.0.|user='.split(
-    '|',
-  );
+const PROSE_WORDS = (
+  ' the | of | and | to | in | is | for | that |, |. |.\n| be | with |' +
+  ' as | on | by | or | not |\n\n|(|)| it | are '
+).split('|');
+const SQL_WORDS = (
+  `','|',|);\nINSERT INTO orders VALUES (|@example.org|Street |2023-|NULL|, '|` +
+  'pending|shipped|00:00:00|.00|, '
+).split('|');
+const LOG_WORDS = (
+  ' INFO | WARN |GET /api/v1/| 200 |HTTP/1.1" |[worker-|] |request_id=|' +
+  'duration_ms=|\n2023-11-|T12:|: connection from 10.0.|user='
+).split('|');
 
 /** Pseudo-words of two to four syllables, the frequent ones first, as they stand in every language. */
 function inventWords(random: Random, count: number, joiner: string): string[] {

@@ -1,7 +1,8 @@
 /**
- * What the corpus consists of: for each file of a generation a list of pieces, which are kept from the generation before,
- * repeated from earlier in the same file, or fresh. Pure: from a specification, a seed and the plan before. The
- * specifications below give five generations of about 1.88 GB with 2-5 % changed each, in about 2000 places.
+ * What the corpus consists of: for each file of a generation a list of pieces, which are kept from the
+ * generation before, repeated from earlier in the same file, or fresh. Pure: from a specification, a seed and
+ * the plan before. The specifications below give five generations of about 1.88 GB with 2-5 % changed each,
+ * in about 2000 places.
  */
 import type { Flavour } from './content.js';
 import { deriveSeed, Random } from './random.js';
@@ -58,7 +59,9 @@ export interface FileSpecification {
   readonly unitSize: (random: Random) => number;
   /** Weights. */
   readonly flavours: Readonly<Partial<Record<Flavour, number>>>;
-  /** Share of the first generation that repeats what stands earlier in the file, in runs of this many units. */
+  /**
+   * Share of the first generation that repeats what stands earlier in the file, in runs of this many units.
+   */
   readonly againShare: number;
   readonly againRun: number;
   readonly churn: Churn;
@@ -159,7 +162,9 @@ const log = (name: string, size: number): FileSpecification => ({
   churn: { ...STILL, appendShare: 0.12, trimShare: 0.05 },
 });
 
-/** Names sort as a backup program would walk them; several of a kind, so that parallel streams end together. */
+/**
+ * Names sort as a backup program would walk them; several of a kind, so that parallel streams end together.
+ */
 export const SPECIFICATIONS: readonly FileSpecification[] = [
   log('app.log', 40 * MB),
   log('audit.log', 40 * MB),

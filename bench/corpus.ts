@@ -1,8 +1,8 @@
 /**
- * The corpus of the flow benches: generations of files as a machine's backups are (archives of a source and document tree,
- * databases with 8 KiB pages, SQL dumps, file system images, media, growing logs), each mostly like the one before. Its
- * bytes follow from seed and scale alone. Written once to a directory outside of the checkout and used again while its
- * manifest fits.
+ * The corpus of the flow benches: generations of files as a machine's backups are (archives of a source and
+ * document tree, databases with 8 KiB pages, SQL dumps, file system images, media, growing logs), each mostly
+ * like the one before. Its bytes follow from seed and scale alone. Written once to a directory outside of the
+ * checkout and used again while its manifest fits.
  */
 import { createHash, type Hash } from 'node:crypto';
 import {
@@ -212,9 +212,8 @@ export function makeCorpus(parameters: CorpusParameters, report: (line: string) 
     const written = writeGeneration(parameters, generation, plans, buffer);
     content.push(written);
     const fresh = written.files.reduce((total, file) => total + file.freshBytes, 0);
-    report(
-      `corpus: ${written.name}, ${(written.size / 1e6).toFixed(0)} MB, ${((100 * fresh) / written.size).toFixed(1)} % fresh`,
-    );
+    const percent = ((100 * fresh) / written.size).toFixed(1);
+    report(`corpus: ${written.name}, ${(written.size / 1e6).toFixed(0)} MB, ${percent} % fresh`);
   }
   const corpus: Corpus = { version: CORPUS_VERSION, ...parameters, content };
   const path = join(parameters.directory, MANIFEST_NAME);

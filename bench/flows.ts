@@ -1,7 +1,7 @@
 /**
- * Flow benches: a real server process, a client process beside it, the corpus between them; every generation in, the newest
- * out with its digests compared, many small files, and the server's memory with few and with many streams. Beside each
- * flow stands its limit from the same run's stages.
+ * Flow benches: a real server process, a client process beside it, the corpus between them; every generation
+ * in, the newest out with its digests compared, many small files, and the server's memory with few and with
+ * many streams. Beside each flow stands its limit from the same run's stages.
  */
 import { join } from 'node:path';
 import { type Budget, type FlowCost, ingestLimit, restoreLimit } from './budget.js';
@@ -190,7 +190,9 @@ async function smallFilesFlow(server: Server, parameters: FlowParameters): Promi
   parameters.report({ ...result, operations: count });
 }
 
-/** Parts of the first generation, one a stream, so that any count of streams has something unknown to bring. */
+/**
+ * Parts of the first generation, one a stream, so that any count of streams has something unknown to bring.
+ */
 function splitFiles(corpus: Corpus, count: number): JobFile[] {
   const generation = corpus.content[0]!;
   const size = Math.floor(generation.size / count);
@@ -280,7 +282,7 @@ export function limitTable(results: FlowResults): Table {
     limit === undefined ? '' : (rate / limit).toFixed(2);
   return {
     title:
-      "Flows beside their limits (two cores, client on the same cores, from the CPU time of this run's stages)",
+      "Flows beside their limits (two cores shared with the client, from the CPU time of this run's stages)",
     columns: ['flow', 'MB/s', 'sum of stages', 'share', 'sum of verbs', 'share', 'stages'],
     rows: results.limits.map(limit => [
       limit.name,

@@ -1,7 +1,7 @@
 /**
- * Benchmark.js around one stage: it calls, times and repeats; we take the median of its samples, the CPU time and the peak
- * of memory. Every bench is a deferred one, since only those are called exactly once a sample, so that a stage which uses
- * up its input can be given a new one between samples (`prepare`, not timed).
+ * Benchmark.js around one stage: it calls, times and repeats; we take the median of its samples, the CPU time
+ * and the peak of memory. Every bench is a deferred one, since only those are called exactly once a sample,
+ * so that a stage which uses up its input can be given a new one between samples (`prepare`, not timed).
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import Benchmark from 'benchmark';

@@ -1,6 +1,7 @@
 /**
- * The pure stages, measured by the C++ program of this folder on the corpus's sample, and made into our lines. It is built
- * on demand; where it cannot be, the reason is printed and the limits are computed without it.
+ * The pure stages, measured by the C++ program of this folder on the corpus's sample, and made into our
+ * lines. It is built on demand; where it cannot be, the reason is printed and the limits are computed without
+ * it.
  */
 import { existsSync } from 'node:fs';
 import { cpus } from 'node:os';

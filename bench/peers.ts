@@ -1,6 +1,7 @@
 /**
- * Granary and its peers on the same generations in the same run, each generation with all programs before the next, so that
- * a machine that drifts drifts for all of them. Every restore is compared with what was backed up.
+ * Granary and its peers on the same generations in the same run, each generation with all programs before the
+ * next, so that a machine that drifts drifts for all of them. Every restore is compared with what was backed
+ * up.
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +22,10 @@ import { type BenchResult, median, megabytes, type Table, verdict } from './repo
 import { type Server, startServer } from './server.js';
 
 const WANTED = { first: 1.5, later: 3.5, restore: 1.4, storedFast: 0.65, storedBest: 1 };
-/** What bup stored of the reference corpus for each byte that restic stored; stands in where bup is not installed. */
+/**
+ * What bup stored of the reference corpus for each byte that restic stored; stands in where bup is not
+ * installed.
+ */
 const BUP_OVER_RESTIC = 874 / 1857;
 
 export interface ProgramFigures {
@@ -219,12 +223,13 @@ function verdicts(comparison: Comparison): string[] {
   const restic = find('restic');
   if (restic === undefined) return [];
   const bup = find('bup')?.storedBytes.at(-1);
+  const first = fast.backupRates[0]! / restic.backupRates[0]!;
   const stored = (figures: ProgramFigures) => figures.storedBytes.at(-1)!;
   const bupStored = bup ?? stored(restic) * BUP_OVER_RESTIC;
   const bupNote =
     bup === undefined ? "bup (not here: restic's bytes by their ratio on the reference corpus)" : 'bup';
   return [
-    `first generation, fast over restic: ${verdict(fast.backupRates[0]! / restic.backupRates[0]!, WANTED.first)}`,
+    `first generation, fast over restic: ${verdict(first, WANTED.first)}`,
     `later generations, fast over restic: ${verdict(laterRate(fast) / laterRate(restic), WANTED.later)}`,
     `restore, fast over restic: ${verdict(fast.restoreRate / restic.restoreRate, WANTED.restore)}`,
     `stored bytes, fast over restic: ${verdict(stored(fast) / stored(restic), WANTED.storedFast, true)}`,

@@ -1,6 +1,6 @@
 /**
- * Processes that a bench starts: timed, with CPU time and peak memory, and ended by their own id. Nothing here is found by
- * name, and nothing outlives the bench.
+ * Processes that a bench starts: timed, with CPU time and peak memory, and ended by their own id. Nothing
+ * here is found by name, and nothing outlives the bench.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -150,7 +150,10 @@ export function diskUsage(path: string, kind: 'allocated' | 'length' = 'allocate
   return readdirSync(path).reduce((total, name) => total + diskUsage(join(path, name), kind), own);
 }
 
-/** Brings files into the page cache and everything else to disk, so that each measurement starts from the same state. */
+/**
+ * Brings files into the page cache and everything else to disk, so that each measurement starts from the same
+ * state.
+ */
 export async function settle(files: readonly string[]): Promise<void> {
   await runTimed('sync', []);
   if (files.length > 0) await runTimed('sh', ['-c', 'exec cat "$@" > /dev/null', 'cat', ...files]);

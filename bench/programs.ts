@@ -1,6 +1,7 @@
 /**
- * Backup programs under one interface, Granary among them, so that all get the same generations in the same run and are
- * measured alike: wall and CPU time, peak memory, bytes on disk. Each keeps everything below a directory of its own.
+ * Backup programs under one interface, Granary among them, so that all get the same generations in the same
+ * run and are measured alike: wall and CPU time, peak memory, bytes on disk. Each keeps everything below a
+ * directory of its own.
  */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -65,7 +66,7 @@ export function granaryProgram(
   };
   return {
     name: `granary ${group}`,
-    settings: `encryption static, compression ${group}, ${FLOW_STREAMS} streams over HTTP, CPU with the client`,
+    settings: `encryption static, compression ${group}, ${FLOW_STREAMS} HTTP streams, CPU with the client`,
     backup: generation => run('put', generation),
     restore: async (generation, target) => ({
       ...(await run('get', generation, target)),

@@ -1,11 +1,14 @@
 /**
- * Seeded random numbers for benches: the same seed gives the same numbers on every machine, for ever, because the corpus
- * and with it every figure hangs on them. xoshiro128**, seeded by splitmix32. Not for keys.
+ * Seeded random numbers for benches: the same seed gives the same numbers on every machine, for ever, because
+ * the corpus and with it every figure hangs on them. xoshiro128**, seeded by splitmix32. Not for keys.
  */
 
 const UINT32_RANGE = 2 ** 32;
 
-/** The seed of a named part of something seeded: parts do not shift each other when one of them draws more numbers. */
+/**
+ * The seed of a named part of something seeded: parts do not shift each other when one of them draws more
+ * numbers.
+ */
 export function deriveSeed(seed: number, ...parts: readonly (string | number)[]): number {
   let state = seed >>> 0;
   for (const part of parts) {

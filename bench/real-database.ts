@@ -1,7 +1,7 @@
 /**
- * A real database: a PostgreSQL cluster on a socket in the bench's own directory, filled and changed by pgbench. Each
- * generation is the data directory of the stopped server as a tar, and a dump. Runs as an unprivileged user when the bench is root,
- * because PostgreSQL refuses to run as root.
+ * A real database: a PostgreSQL cluster on a socket in the bench's own directory, filled and changed by
+ * pgbench. Each generation is the data directory of the stopped server as a tar, and a dump. Runs as an
+ * unprivileged user when the bench is root, because PostgreSQL refuses to run as root.
  */
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,7 +1,8 @@
 /**
- * Proof on real input: generations of a real tree and of a real database go in over HTTP and through a pipe, come back and
- * are compared byte by byte; then every RocksDB is deleted, the views are rebuilt, and everything is compared again. restic
- * and borg get the same generations in the same run. Any difference is an error.
+ * Proof on real input: generations of a real tree and of a real database go in over HTTP and through a pipe,
+ * come back and are compared byte by byte; then every RocksDB is deleted, the views are rebuilt, and
+ * everything is compared again. restic and borg get the same generations in the same run. Any difference is
+ * an error.
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -91,13 +92,14 @@ async function putThroughPipe(
   const put = granaryCommand(server, ['put', `${CONTAINER}/pipe/${generation.name}/tree.tar`, '--json']);
   const run = await runShell(`${generation.tarCommand} | ${put}`);
   const report = JSON.parse(run.stdout) as { size: number; newBytes: number };
-  const rate = megabytes(report.size / run.seconds);
-  say(
-    `tar | granary put, ${generation.name}: ${megabytes(report.size)} MB, ${megabytes(report.newBytes)} MB new, ${rate} MB/s`,
-  );
+  const figures = [report.size, report.newBytes, report.size / run.seconds].map(megabytes);
+  say(`tar | granary put, ${generation.name}: ${figures[0]} MB, ${figures[1]} MB new, ${figures[2]} MB/s`);
 }
 
-/** Every file of every generation, and what came through the pipe, against the originals. Returns the bytes compared. */
+/**
+ * Every file of every generation, and what came through the pipe, against the originals. Returns the bytes
+ * compared.
+ */
 async function compareEverything(server: Server, generations: readonly Generation[]): Promise<number> {
   let bytes = 0;
   const compare = async (name: string, original: string) => {

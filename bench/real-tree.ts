@@ -1,6 +1,7 @@
 /**
- * Generations of a real tree as tar archives: the second and third leave out some of the first's files, bring edited ones
- * and further real directories, and have a subtree renamed. The same machine gives the same bytes.
+ * Generations of a real tree as tar archives: the second and third leave out some of the first's files, bring
+ * edited ones and further real directories, and have a subtree renamed. The same machine gives the same
+ * bytes.
  */
 import {
   existsSync,

@@ -16,7 +16,10 @@ export interface BenchResult {
   readonly cpuSeconds?: number;
   readonly operations?: number;
   readonly peakBytes: number;
-  /** Of the result: the same input gives the same, on every machine. Empty where a result cannot be the same twice. */
+  /**
+   * Of the result: the same input gives the same, on every machine. Empty where a result cannot be the same
+   * twice.
+   */
   readonly hash: string;
   readonly runs: number;
 }

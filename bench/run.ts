@@ -1,11 +1,12 @@
 /**
- * `npm run bench`: stages, flows, and on demand peers and real input; one JSON line each as they come, tables at the end.
+ * `npm run bench`: stages, flows, and on demand peers and real input; one JSON line each as they come, tables
+ * at the end.
  *
  *   --small        a corpus of 48 MB a generation, few repetitions: below a minute, for CI
  *   --only NAME    only stages and flows whose name contains it
  *   --peers        restic, borg, bup and cp on the same corpus in the same run
- *   --real         three generations of /usr and of a PostgreSQL database, compared byte by byte, views deleted, rebuilt
- *   --directory D  where corpus and repositories lie (default: granary-bench in the system's directory for such files)
+ *   --real         three generations of /usr and of a PostgreSQL database, compared, rebuilt, compared again
+ *   --directory D  where corpus and repositories lie (default: granary-bench below the system's tmp)
  *   --seed N       another corpus
  *   --keep         leaves everything there; otherwise only the corpus stays
  */

@@ -1,6 +1,6 @@
 /**
- * A sample of the corpus's first generation for the stage benches: stretches from all its files, in proportion, so that a
- * stage meets text, pages, images and media as often as the flow does.
+ * A sample of the corpus's first generation for the stage benches: stretches from all its files, in
+ * proportion, so that a stage meets text, pages, images and media as often as the flow does.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * The server of a bench: a real process on free ports with a data directory of its own, spoken to over HTTP and by the
- * command line, stopped by its process id.
+ * The server of a bench: a real process on free ports with a data directory of its own, spoken to over HTTP
+ * and by the command line, stopped by its process id.
  */
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

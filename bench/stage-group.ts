@@ -1,6 +1,6 @@
 /**
- * A storage group of the stage benches, driven through the door without catalog and workers: encrypted, on the real disk,
- * its keys random.
+ * A storage group of the stage benches, driven through the door without catalog and workers: encrypted, on
+ * the real disk, its keys random.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
@@ -22,7 +22,9 @@ import {
 } from '../src/native/binding.js';
 
 const COMPRESSION_CODES = { none: 0, fast: 1, best: 2 } as const;
-/** Chunks are no smaller than a quarter of the average: a mark in each such stretch makes every chunk another. */
+/**
+ * Chunks are no smaller than a quarter of the average: a mark in each such stretch makes every chunk another.
+ */
 const MARK_DISTANCE = CHUNK_SIZE_AVERAGE_DEFAULT / 4;
 const KEY_EPOCH = 1;
 

@@ -1,6 +1,7 @@
 /**
- * What loopback itself costs: a sender on a thread of its own, a receiver here, so that the process's CPU time is that of
- * both ends. The receiver reads into a buffer of its own, as an HTTP server does that copies each byte once.
+ * What loopback itself costs: a sender on a thread of its own, a receiver here, so that the process's CPU
+ * time is that of both ends. The receiver reads into a buffer of its own, as an HTTP server does that copies
+ * each byte once.
  */
 import { connect } from 'node:net';
 import { Worker } from 'node:worker_threads';

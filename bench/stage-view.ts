@@ -1,5 +1,6 @@
 /**
- * The view's batches as the background writer and a segment's look-up make them: places of fingerprints, random keys.
+ * The view's batches as the background writer and a segment's look-up make them: places of fingerprints,
+ * random keys.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';

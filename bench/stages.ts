@@ -1,7 +1,7 @@
 /**
- * Stage benches through the door: one for each verb on the path of the bytes, and for the copies and system calls that
- * stand between them. They run on a thread of their own (stage-thread.ts), since verbs may block. What one verb does is
- * taken apart by bench/native/stage_bench.cc.
+ * Stage benches through the door: one for each verb on the path of the bytes, and for the copies and system
+ * calls that stand between them. They run on a thread of their own (stage-thread.ts), since verbs may block.
+ * What one verb does is taken apart by bench/native/stage_bench.cc.
  */
 import { closeSync, constants, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -165,7 +165,10 @@ function packEntries(count: number): Uint8Array {
   return entries;
 }
 
-/** A commit: data stores made durable, then the log records. A little data is appended before, so that there is something. */
+/**
+ * A commit: data stores made durable, then the log records. A little data is appended before, so that there
+ * is something.
+ */
 function commitBench(group: StageGroup, count: number, source: Uint8Array): StageBench {
   const entries = packEntries(count);
   const sample = new Uint8Array(new SharedArrayBuffer(64 * 1024));
@@ -189,7 +192,10 @@ function commitBench(group: StageGroup, count: number, source: Uint8Array): Stag
   };
 }
 
-/** System calls below the path: direct writes of whole segments into a file of full size, and reads from the page cache. */
+/**
+ * System calls below the path: direct writes of whole segments into a file of full size, and reads from the
+ * page cache.
+ */
 function ioBenches(directory: string, sample: Uint8Array): StageBench[] {
   const path = join(directory, 'io-bench');
   const size = Math.min(IO_FILE_SIZE, sample.length - (sample.length % SEGMENT_SIZE_MAX));

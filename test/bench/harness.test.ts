@@ -25,7 +25,7 @@ function resultOf(
   };
 }
 
-test('a line has name, parameters, bytes, seconds, rate, peak memory and the hash of the result', async () => {
+test('a line has name, parameters, bytes, seconds, rate, peak memory and hash', async () => {
   const result = await measure({ ...shape, run: () => undefined }, HARNESS_SMALL);
   const line = JSON.parse(benchLine(result)) as BenchResult;
   expect(line).toMatchObject({ name: 'a', parameters: { size: 10 }, bytes: 10, hash: 'h' });
