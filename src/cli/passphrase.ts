@@ -30,16 +30,21 @@ function checkPassphrase(passphrase: string, where: string): string {
   return passphrase;
 }
 
-/** From the file, else the environment, else a prompt when there is a terminal; undefined: from nowhere. */
+/** From the file, else the environment; undefined: from neither. */
+export function givenPassphrase(file: string | undefined): string | undefined {
+  if (file !== undefined) return passphraseOfFile(file);
+  const given = process.env[PASSPHRASE_VARIABLE];
+  return given === undefined || given === '' ? undefined : checkPassphrase(given, PASSPHRASE_VARIABLE);
+}
+
+/** As givenPassphrase, else from a prompt when there is a terminal; undefined: from nowhere. */
 export async function findPassphrase(
   file: string | undefined,
   prompt: string,
   isNew: boolean,
 ): Promise<string | undefined> {
-  if (file !== undefined) return passphraseOfFile(file);
-  const given = process.env[PASSPHRASE_VARIABLE];
-  if (given !== undefined && given !== '') return checkPassphrase(given, PASSPHRASE_VARIABLE);
-  if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined;
+  const given = givenPassphrase(file);
+  if (given !== undefined || !process.stdin.isTTY || !process.stderr.isTTY) return given;
   const first = checkPassphrase(await ask(prompt), 'the prompt');
   if (isNew && (await ask('The same again: ')) !== first) {
     throw new StoreError('INVALID', 'the two passphrases differ');
