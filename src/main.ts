@@ -1,7 +1,7 @@
 /**
- * The composition root. It puts the server together out of catalog, lanes and front end, starts and stops them in order, and
- * hands the command line what opens storage groups by itself. Server modules are loaded when they are needed, so that commands
- * which only speak HTTP start quickly. Nothing imports this file.
+ * The composition root. It puts the server together out of catalog, lanes and front end, starts and stops
+ * them in order, and hands the command line what opens storage groups by itself. Server modules are loaded
+ * when they are needed, so that commands which only speak HTTP start quickly. Nothing imports this file.
  */
 import { BrokenInvariant } from './base/assert.js';
 import { isoTime, SYSTEM_CLOCK } from './base/clock.js';
@@ -16,7 +16,10 @@ import type { FrontLog, HttpHandlers, HttpServer, ListenAddress } from './front/
 
 const VERSION = '0.1.0';
 const REAL_DISK = 0;
-/** A broken invariant or an uncaught error: the process ends at once, and the next start recovers (invariant I10). */
+/**
+ * A broken invariant or an uncaught error: the process ends at once, and the next start recovers (invariant
+ * I10).
+ */
 const EXIT_BROKEN = 70;
 
 interface Listener {
@@ -115,7 +118,10 @@ function stopSignal(): Promise<string> {
   });
 }
 
-/** Opens all groups, the encrypted ones with the passphrase that is given by file, environment or, last, at a prompt. */
+/**
+ * Opens all groups, the encrypted ones with the passphrase that is given by file, environment or, last, at a
+ * prompt.
+ */
 async function openCatalog(ground: Ground, settings: ServeSettings): Promise<GranaryCatalog> {
   const { GranaryCatalog } = await import('./catalog/catalog.js');
   const { findPassphrase, givenPassphrase } = await import('./cli/passphrase.js');

@@ -1,6 +1,6 @@
 /**
- * Where the bytes of a put come from: a file, read ahead into a few buffers that are used again and again, or a pipe.
- * Back pressure: next() waits until a buffer was released.
+ * Where the bytes of a put come from: a file, read ahead into a few buffers that are used again and again, or
+ * a pipe. Back pressure: next() waits until a buffer was released.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';

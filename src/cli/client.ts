@@ -1,7 +1,7 @@
 /**
- * The HTTP client of the command line: JSON calls, streams up and streams down over node:http(s). Failures of the server
- * become StoreErrors with the code it sent; a server that does not answer is UNAVAILABLE.
- * One connection is kept alive between calls; close() ends it.
+ * The HTTP client of the command line: JSON calls, streams up and streams down over node:http(s). Failures of
+ * the server become StoreErrors with the code it sent; a server that does not answer is UNAVAILABLE. One
+ * connection is kept alive between calls; close() ends it.
  */
 import { Agent, type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
@@ -110,7 +110,10 @@ function lengthHeader(size: number): Headers {
   return { 'content-length': String(size) };
 }
 
-/** Sends all of the source; a buffer goes back to it when the socket has taken it, which is what holds reading back. */
+/**
+ * Sends all of the source; a buffer goes back to it when the socket has taken it, which is what holds reading
+ * back.
+ */
 async function pump(source: ByteSource, call: ClientRequest): Promise<void> {
   try {
     for (let bytes = await source.next(); bytes !== undefined; bytes = await source.next()) {

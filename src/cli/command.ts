@@ -1,6 +1,6 @@
 /**
- * What all commands share: the flags that find a server, one JSON document or a text for people on standard output, and
- * argument parsers whose failures are wrong usage (exit code 2).
+ * What all commands share: the flags that find a server, one JSON document or a text for people on standard
+ * output, and argument parsers whose failures are wrong usage (exit code 2).
  */
 import { type Command, InvalidArgumentError } from 'commander';
 import { StoreError } from '../base/errors.js';

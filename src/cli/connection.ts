@@ -1,6 +1,7 @@
 /**
- * Which server a command talks to, and with which token. By the contract: flags, then the environment, then what the
- * server on this machine left in its data directory (server.json: its address, admin.token: the administrator's token).
+ * Which server a command talks to, and with which token. By the contract: flags, then the environment, then
+ * what the server on this machine left in its data directory (server.json: its address, admin.token: the
+ * administrator's token).
  */
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -67,7 +68,8 @@ function parseUrl(text: string): URL {
 function findToken(flags: ConnectionFlags, environment: Environment, directory: string, url: URL): string {
   const given = flags.token ?? environment.GRANARY_TOKEN;
   if (given !== undefined) return given.startsWith('@') ? readText(given.slice(1), 'token').trim() : given;
-  // The administrator's token of this machine goes to a foreign host only when its directory was named on purpose.
+  // The administrator's token of this machine goes to a foreign host only when its directory was named on
+  // purpose.
   if (!isLoopback(url.hostname) && flags.data === undefined && environment.GRANARY_DATA === undefined) {
     throw new StoreError('INVALID', `a token is needed for ${url.origin} (--token @FILE or GRANARY_TOKEN)`);
   }
@@ -91,7 +93,8 @@ function readServerFile(directory: string): ServerFile | undefined {
   try {
     return JSON.parse(readFileSync(join(directory, SERVER_FILE), 'utf8')) as ServerFile;
   } catch {
-    // No server has run here, or it was ended in the middle of a start: the default address is as good a guess as any.
+    // No server has run here, or it was ended in the middle of a start: the default address is as good a
+    // guess as any.
     return undefined;
   }
 }

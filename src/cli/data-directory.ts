@@ -1,6 +1,6 @@
 /**
- * The data directory as `serve` and `rebuild` find it: made at the very first start only, never in the place of one that is
- * missing because its volume is not mounted, and never inside somebody else's files.
+ * The data directory as `serve` and `rebuild` find it: made at the very first start only, never in the place
+ * of one that is missing because its volume is not mounted, and never inside somebody else's files.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -16,7 +16,9 @@ const MAY_BE_THERE = new Set(['lost+found', LOCK_FILE]);
 
 export type DataDirectoryState = 'new' | 'ours';
 
-/** What lies at `path`. NOT_FOUND: nothing, and its parent is missing, too; INVALID: files that are not ours. */
+/**
+ * What lies at `path`. NOT_FOUND: nothing, and its parent is missing, too; INVALID: files that are not ours.
+ */
 export function examineDataDirectory(path: string): DataDirectoryState {
   let names: string[];
   try {

@@ -1,6 +1,7 @@
 /**
- * granary inspect: any file we write as JSON, from the decoders that recovery uses. It reads only: no lock, no repair, so it may
- * be pointed at a running server's files. With the passphrase the sealed parts are opened.
+ * granary inspect: any file we write as JSON, from the decoders that recovery uses. It reads only: no lock,
+ * no repair, so it may be pointed at a running server's files. With the passphrase the sealed parts are
+ * opened.
  */
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -60,7 +61,9 @@ async function readStateFile(path: string): Promise<object> {
   return { format: `granary ${name}`, generation: file.generation, ...withoutSecrets(content) };
 }
 
-/** A group that is not encrypted keeps its root key in the clear; it need not get into a terminal's history. */
+/**
+ * A group that is not encrypted keeps its root key in the clear; it need not get into a terminal's history.
+ */
 function withoutSecrets(content: object): object {
   const hide = (key: string, value: unknown) => (key === 'rootKey' ? '(not shown)' : value);
   return JSON.parse(JSON.stringify(content, hide)) as object;

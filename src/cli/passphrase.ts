@@ -1,4 +1,7 @@
-/** Secrets come from a file, the environment or a prompt on a terminal; never from the command line's arguments. */
+/**
+ * Secrets come from a file, the environment or a prompt on a terminal; never from the command line's
+ * arguments.
+ */
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';

@@ -1,6 +1,7 @@
 /**
- * The command line: every command of it, and what becomes of its end. Exit code 0 done, 1 failed with one line on standard
- * error, 2 wrong usage. What serves or opens storage groups is handed in by main.ts and loaded only when it is called.
+ * The command line: every command of it, and what becomes of its end. Exit code 0 done, 1 failed with one
+ * line on standard error, 2 wrong usage. What serves or opens storage groups is handed in by main.ts and
+ * loaded only when it is called.
  */
 import { Command, CommanderError, Option } from 'commander';
 import { StoreError } from '../base/errors.js';

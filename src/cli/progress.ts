@@ -1,6 +1,6 @@
 /**
- * The progress of a transfer on standard error, when that is a terminal: bytes, rate, and with a known size a bar and the
- * time that is left. Elsewhere (a pipe, a log) nothing is drawn.
+ * The progress of a transfer on standard error, when that is a terminal: bytes, rate, and with a known size a
+ * bar and the time that is left. Elsewhere (a pipe, a log) nothing is drawn.
  */
 import { SingleBar } from 'cli-progress';
 import type { Clock } from '../base/clock.js';
@@ -47,7 +47,9 @@ export function startProgress({ label, size, clock, stream }: ProgressOptions): 
   };
 }
 
-/** `vm/disk.img  [#####-----]  50.0 %  1.00 GiB of 2.00 GiB  512.00 MiB/s  2 s left`, cut to the terminal's width. */
+/**
+ * `vm/disk.img [#####-----] 50.0 % 1.00 GiB of 2.00 GiB 512.00 MiB/s 2 s left`, cut to the terminal's width.
+ */
 export function progressLine(
   label: string,
   done: number,

@@ -1,6 +1,7 @@
 /**
- * Where the bytes of a get go: a file, which appears under its name only when all of it was received and checked, or
- * standard output. Bytes are gathered into large writes; write() says when the sender has to wait.
+ * Where the bytes of a get go: a file, which appears under its name only when all of it was received and
+ * checked, or standard output. Bytes are gathered into large writes; write() says when the sender has to
+ * wait.
  */
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import type { Writable } from 'node:stream';

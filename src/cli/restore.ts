@@ -1,6 +1,7 @@
 /**
- * A file, or a range of one, from the server into a sink: length checked always, the whole file's XXH3 when all of it is
- * restored and the addon is there to compute it. What fails leaves nothing under the file's name.
+ * A file, or a range of one, from the server into a sink: length checked always, the whole file's XXH3 when
+ * all of it is restored and the addon is there to compute it. What fails leaves nothing under the file's
+ * name.
  */
 import type { IncomingMessage } from 'node:http';
 import { SYSTEM_CLOCK } from '../base/clock.js';
@@ -138,7 +139,9 @@ interface WholeDigest {
   drop(): void;
 }
 
-/** Of a whole file whose XXH3 the server has told; undefined for ranges, and where the addon cannot be loaded. */
+/**
+ * Of a whole file whose XXH3 the server has told; undefined for ranges, and where the addon cannot be loaded.
+ */
 function openDigest(response: IncomingMessage): WholeDigest | undefined {
   const wanted = response.headers['x-granary-xxh3'];
   const addon = response.statusCode === 206 || typeof wanted !== 'string' ? undefined : tryBinding();

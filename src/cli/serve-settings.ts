@@ -1,6 +1,6 @@
 /**
- * What `granary serve` was told: flags over a configuration file (YAML, the flags' names as keys) over defaults. Checked here,
- * so that main.ts composes from values that are right.
+ * What `granary serve` was told: flags over a configuration file (YAML, the flags' names as keys) over
+ * defaults. Checked here, so that main.ts composes from values that are right.
  */
 import { availableParallelism } from 'node:os';
 import { parse } from 'yaml';

@@ -1,4 +1,7 @@
-/** Plain text tables and field lists for people. Control characters of names are shown, not sent to the terminal. */
+/**
+ * Plain text tables and field lists for people. Control characters of names are shown, not sent to the
+ * terminal.
+ */
 
 export type Cell = string | number;
 

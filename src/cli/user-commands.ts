@@ -1,4 +1,7 @@
-/** granary user …: who may do what. A token is shown once, when the user is made; the server keeps only its hash. */
+/**
+ * granary user …: who may do what. A token is shown once, when the user is made; the server keeps only its
+ * hash.
+ */
 import { type Command, Option } from 'commander';
 import { callServer, print, type ServerFlags, withExamples, withServer } from './command.js';
 import { formatTable } from './table.js';

@@ -1,4 +1,6 @@
-/** The command line as a process against a stub server: exit codes, output, what is sent, what is left behind. */
+/**
+ * The command line as a process against a stub server: exit codes, output, what is sent, what is left behind.
+ */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,7 @@
 /**
- * The real server as a child process on free ports, with a data directory of its own under the system's temporary folder.
- * stop() ends it as an operator does, kill9() as a power cut does; restart() starts it again on what it has left behind.
+ * The real server as a child process on free ports, with a data directory of its own under the system's
+ * temporary folder. stop() ends it as an operator does, kill9() as a power cut does; restart() starts it
+ * again on what it has left behind.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

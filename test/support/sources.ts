@@ -1,6 +1,7 @@
 /**
- * The repository's own sources as the tidy test sees them: files by folder, code without comments and texts, the
- * includes and imports of a file, and how long its functions are. Approximations that hold for formatted code.
+ * The repository's own sources as the tidy test sees them: files by folder, code without comments and texts,
+ * the includes and imports of a file, and how long its functions are. Approximations that hold for formatted
+ * code.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, extname, join, relative, resolve } from 'node:path';
@@ -109,7 +110,10 @@ function blank(text: string, isTypeScript: boolean): string {
   return parts.join('');
 }
 
-/** Module names of a TypeScript file: imports, exports from, dynamic imports, and files named by URL for workers. */
+/**
+ * Module names of a TypeScript file: imports, exports from, dynamic imports, and files named by URL for
+ * workers.
+ */
 export function importsOf(source: Source): string[] {
   const names = [...source.text.matchAll(/^(?:import|export)\b[^;'"]*?from\s+'([^']+)';$/gms)];
   const bare = [...source.text.matchAll(/^import\s+'([^']+)';$/gm)];
@@ -118,7 +122,9 @@ export function importsOf(source: Source): string[] {
   return [...names, ...bare, ...dynamic, ...byUrl].map(match => match[1]!);
 }
 
-/** Headers that a C++ file includes: 'folder/file.h' for ours, '<name>' for the system's and the packages'. */
+/**
+ * Headers that a C++ file includes: 'folder/file.h' for ours, '<name>' for the system's and the packages'.
+ */
 export function includesOf(source: Source): string[] {
   return [...source.text.matchAll(/^\s*#\s*include\s+(?:"([^"]+)"|(<[^>]+>))/gm)].map(
     match => match[1] ?? match[2]!,
@@ -139,7 +145,9 @@ export interface FunctionSpan {
   readonly lineCount: number;
 }
 
-/** Functions of a file with their lengths, from the line that opens the body's statement to its closing brace. */
+/**
+ * Functions of a file with their lengths, from the line that opens the body's statement to its closing brace.
+ */
 export function functionsOf(source: Source): FunctionSpan[] {
   const spans: FunctionSpan[] = [];
   const open: { header: string; line: number }[] = [];

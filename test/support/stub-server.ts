@@ -1,4 +1,7 @@
-/** An HTTP server that answers as a test says and remembers what it was asked; for tests of the command line's client. */
+/**
+ * An HTTP server that answers as a test says and remembers what it was asked; for tests of the command line's
+ * client.
+ */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
