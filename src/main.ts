@@ -189,8 +189,8 @@ async function serveUntil(
       pid: process.pid,
       ...(settings.tls === undefined ? {} : { certificateFile: settings.tls.certificateFile }),
     });
-    const facts = `api=${urlOf(api.address)} s3=${urlOf(s3.address)} data=${settings.dataDirectory} pid=${process.pid}`;
-    process.stdout.write(`ready ${facts}\n`);
+    const urls = `api=${urlOf(api.address)} s3=${urlOf(s3.address)}`;
+    process.stdout.write(`ready ${urls} data=${settings.dataDirectory} pid=${process.pid}\n`);
     const signal = await stopAsked;
     log.info({ signal }, `stopping, open streams have ${settings.graceSeconds} s`);
     front.announceStop();

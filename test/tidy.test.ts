@@ -331,6 +331,7 @@ describe('orphans', () => {
       'support',
       'long',
       'native',
+      'bench',
     ];
     const folders = new Set([...Object.keys(TYPESCRIPT_LAYERS), ...kinds]);
     const native = new Set([...Object.keys(NATIVE_LAYERS), 'fuzz', 'support']);

@@ -30,7 +30,7 @@ export function examineDataDirectory(path: string): DataDirectoryState {
   if (names.every(name => MAY_BE_THERE.has(name))) return 'new';
   throw new StoreError(
     'INVALID',
-    `${path} holds files that are not a Granary's (${names[0]}, …): give an empty directory or one that does not exist`,
+    `${path} holds files that are not a Granary's (${names[0]}, …): give an empty or a new directory`,
   );
 }
 

@@ -127,7 +127,8 @@ function putText(answer: PutAnswer & { seconds: number }): string {
   const saved = savingsPercent(answer.size, answer.storedBytes);
   return (
     `${printable(answer.path)}: ${formatSize(answer.size)} in ${answer.seconds.toFixed(2)} s (${rate}/s), ` +
-    `new ${formatSize(answer.newBytes)}, stored ${formatSize(answer.storedBytes)}, saved ${saved.toFixed(2)} %\n`
+    `new ${formatSize(answer.newBytes)}, stored ${formatSize(answer.storedBytes)}, ` +
+    `saved ${saved.toFixed(2)} %\n`
   );
 }
 

@@ -99,7 +99,7 @@ describe('texts', () => {
     expect(parseFilePath('c', true)).toEqual({ container: 'c', path: '' });
   });
 
-  test('progress shows a bar and the time left where the size is known, bytes and rate where it is not', () => {
+  test('progress has a bar and the time left where the size is known, bytes and rate elsewhere', () => {
     const known = progressLine('a', 512 * 1024 ** 2, 1024 ** 3, 2, 200);
     expect(known).toContain('[##########----------]  50.0 %');
     expect(known).toContain('512.00 MiB of 1.00 GiB  256.00 MiB/s  2 s left');

@@ -42,7 +42,7 @@ export const NATIVE_LAYERS: Readonly<Record<string, number>> = {
 /** Stages that are functions of their input alone. */
 export const PURE_STAGES = new Set(['chunk', 'fingerprint', 'compress', 'seal', 'blockmap']);
 export const IMPURE_HEADERS =
-  /^<(thread|mutex|shared_mutex|condition_variable|future|chrono|ctime|fstream|iostream|filesystem|unistd\.h|fcntl\.h|sys\/.*)>$/;
+  /^<(thread|(shared_)?mutex|condition_variable|future|chrono|ctime|(f|io)stream|filesystem|(unistd|fcntl)\.h|sys\/.*)>$/;
 
 /** A package or system header that only these folders may name. */
 export const PACKAGE_HOMES: Readonly<Record<string, readonly string[]>> = {

@@ -136,8 +136,9 @@ export function importTarget(source: Source, name: string): string {
   return relative(ROOT, resolve(ROOT, dirname(source.path), name)).replace(/\.js$/, '.ts');
 }
 
-const NOT_A_FUNCTION =
-  /^(?:\}\s*)?(?:if|else|for|while|switch|do|try|catch|class|struct|namespace|enum|union|interface|extern|describe|export (?:abstract )?class|export interface|abstract class|typedef|template\s*<[^>]*>\s*(?:class|struct))\b/;
+const BLOCK = 'if|else|for|while|switch|do|try|catch|namespace|extern|describe';
+const TYPE = '(?:export )?(?:abstract )?(?:class|struct|enum|union|interface|typedef)';
+const NOT_A_FUNCTION = new RegExp(`^(?:\\}\\s*)?(?:${BLOCK}|${TYPE}|template\\s*<[^>]*>\\s*${TYPE})\\b`);
 
 export interface FunctionSpan {
   readonly name: string;
