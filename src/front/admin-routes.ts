@@ -126,7 +126,7 @@ export function containerRoutes({ catalog }: FrontContext): Route[] {
       query: schema.containerDeletion,
       answers: { 204: { description: 'Deleted' } },
       handle: async ({ params, query }) => {
-        await catalog.deleteContainer(params.container, query.files === '1');
+        await catalog.deleteContainer(params.container, query.files);
         return { status: 204 };
       },
     }),
@@ -194,7 +194,7 @@ export function reportRoutes(context: FrontContext): Route[] {
       summary: 'Checks what is stored and answers when it is done, which may take long.',
       body: schema.verifyRequest,
       answers: { 200: { description: 'The report', content: schema.verifyReport } },
-      handle: async ({ body }) => ({ status: 200, json: await context.verify({ full: body.full }) }),
+      handle: async ({ body }) => ({ status: 200, json: await context.verify(body) }),
     }),
   ];
 }

@@ -48,7 +48,7 @@ export interface FrontContext {
   readonly clock: Clock;
   readonly log: FrontLog;
   /** Checks what is stored; the report as JSON. May take hours. */
-  verify(options: { full: boolean }): Promise<object>;
+  verify(options: { full: boolean; group?: string | undefined }): Promise<object>;
   /** By default Upload and Download. */
   readonly streams?: Streams;
 }

@@ -20,6 +20,7 @@ export class NodeExchange implements HttpResponse {
   #isExpecting: boolean;
   #isHeadSent = false;
   #isClosed = false;
+  #isGone = false;
   #total: number | undefined;
   #sent = 0;
   #pendingWrites = 0;
@@ -45,9 +46,11 @@ export class NodeExchange implements HttpResponse {
       begin: () => this.#continue(),
       isHeldBack: () => this.#isExpecting,
     });
-    response.on('error', () => this.#onGone());
-    response.on('close', () => this.#onGone());
-    request.on('error', () => this.#onGone());
+    response.on('error', this.#onGone);
+    response.on('close', this.#onGone);
+    request.on('error', this.#onGone);
+    // A pipelined answer that still waits for its turn is told by the socket only.
+    this.socket.once('close', this.#onGone);
     this.#readBody();
   }
 
@@ -187,17 +190,21 @@ export class NodeExchange implements HttpResponse {
     for (const waiter of this.#waiters.splice(0)) waiter.resolve();
   }
 
-  #onGone(): void {
+  /** The answer has been handed to the kernel, or never will be. */
+  readonly #onGone = (): void => {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.socket.off('close', this.#onGone);
     this.body.abort();
     this.#close();
-  }
+    this.#onEnded(this);
+  };
 
   #close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.body.release();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(gone());
-    this.#onEnded(this);
   }
 }
 

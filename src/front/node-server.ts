@@ -93,6 +93,7 @@ export class NodeServer implements HttpServer {
     await this.#quiet(graceMs);
     this.#stallTimer?.cancel();
     this.#webSockets.abortAll();
+    for (const exchange of [...this.#active]) exchange.cut();
     for (const socket of [...this.#sockets]) socket.destroy();
     await closed;
   }

@@ -114,9 +114,10 @@ class NodeConnection implements WebSocketConnection {
     }
     this.#queued += bytes.length;
     // The package keeps the buffer until the kernel has it; the caller's is free at once.
-    this.#raw.send(new Uint8Array(bytes), { binary: true, compress: false }, () =>
-      this.#onSent(bytes.length),
-    );
+    this.#raw.send(new Uint8Array(bytes), { binary: true, compress: false }, error => {
+      // What was not sent counts as waiting until the close is told.
+      if (!error) this.#onSent(bytes.length);
+    });
     return this.#queued <= WEBSOCKET_BACKLOG_LOW;
   }
 

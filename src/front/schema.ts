@@ -96,7 +96,11 @@ export const containerInfo = z
   .openapi('Container');
 
 export const containerDeletion = z.strictObject({
-  files: z.enum(['0', '1']).default('0').meta({ description: "'1': with all its files." }),
+  files: z
+    .enum(['0', '1', 'false', 'true'])
+    .default('0')
+    .transform(flag => flag === '1' || flag === 'true')
+    .meta({ description: "'1': with all its files." }),
 });
 
 const percent = z.number();
@@ -171,7 +175,9 @@ export const filePage = z
   })
   .openapi('FilePage');
 
-export const verifyRequest = z.strictObject({ full: z.boolean().default(false) }).openapi('VerifyRequest');
+export const verifyRequest = z
+  .strictObject({ full: z.boolean().default(false), group: plainName.optional() })
+  .openapi('VerifyRequest');
 export const verifyReport = z.looseObject({}).openapi('VerifyReport');
 
 export const systemInfo = z

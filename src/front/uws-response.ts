@@ -90,29 +90,31 @@ export class UwsResponse implements HttpResponse {
       this.abort();
       return;
     }
-    const raw = this.#raw;
-    const isLast = head.headers.connection === 'close';
-    const isStreaming = this.#isFlushed;
-    this.#events.onEnding();
-    this.#close();
-    raw.cork(() => {
-      this.#flushHead();
-      if (isStreaming && this.#total !== undefined) raw.tryEnd(bytes!, this.#total);
-      else raw.end(bytes, isLast);
+    if (this.#isFlushed && this.#total !== undefined) {
+      // tryEnd() ends by itself with the last byte; a last piece goes the way of the others.
+      if (size > 0) this.write(new Uint8Array(bytes!));
+      return;
+    }
+    this.#finish(raw => {
+      // With `true` the library writes its own Connection header: into the body, when that has begun.
+      const isClosing = head.headers.connection === 'close' && !this.#isFlushed;
+      this.#flushHead(isClosing);
+      if (isClosing) raw.end(bytes ?? '', true);
+      else raw.end(bytes ?? '');
     });
   }
 
   endHead(): void {
     if (this.#isClosed) return;
-    const head = this.#head;
-    assert(head !== undefined && !this.#isFlushed, 'an answer without body has a head and nothing else');
-    const raw = this.#raw;
-    this.#events.onEnding();
-    this.#close();
-    raw.cork(() => {
+    assert(
+      this.#head !== undefined && !this.#isFlushed,
+      'an answer without body has a head and nothing else',
+    );
+    this.#finish(raw => {
       this.#flushHead();
       if (this.#total !== undefined) raw.writeHeader('content-length', String(this.#total));
-      raw.endWithoutBody(undefined, head.headers.connection === 'close');
+      // Any argument, undefined as well, makes the library write a wrong length.
+      raw.endWithoutBody();
     });
   }
 
@@ -135,14 +137,23 @@ export class UwsResponse implements HttpResponse {
     if (this.#sent === this.#total) this.#events.onEnding();
   }
 
-  /** Inside a cork. Content-Length is written by tryEnd() and end() themselves. */
-  #flushHead(): void {
+  /** The last words inside a cork; the raw object is dead behind them. */
+  #finish(write: (raw: Uws.HttpResponse) => void): void {
+    const raw = this.#raw;
+    this.#events.onEnding();
+    this.#close();
+    raw.cork(() => write(raw));
+  }
+
+  /** Inside a cork. Content-Length is written by tryEnd() and end() themselves, Connection by a closing end(). */
+  #flushHead(isClosing = false): void {
     if (this.#isFlushed) return;
     this.#isFlushed = true;
     const { status, headers } = this.#head!;
     this.#raw.writeStatus(statusLine(status));
     for (const [name, value] of Object.entries(headers)) {
-      if (name !== 'content-length') this.#raw.writeHeader(name, value);
+      if (name === 'content-length' || (isClosing && name === 'connection')) continue;
+      this.#raw.writeHeader(name, value);
     }
   }
 
