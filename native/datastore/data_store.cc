@@ -76,7 +76,7 @@ class Recovery {
   const bool close_;
   DataStore::ScanReport* const report_;
   std::shared_ptr<File> file_;
-  uint64_t end_ = 0;  // of what is not zero
+  uint64_t end_ = 0;  // of the last block that is not zero
   uint64_t size_ = 0;
   DataStoreHeader header_;
   std::shared_ptr<DataStoreFile> store_;
@@ -163,7 +163,8 @@ Result<std::shared_ptr<DataStore>> Recovery::Run(uint64_t incarnation) {
   }
   file_->DropCache();
   ASSIGN_OR_RETURN(size_, file_->Size());
-  ASSIGN_OR_RETURN(end_, EndOfContent(file_.get()));
+  ASSIGN_OR_RETURN(const uint64_t content_end, EndOfContent(file_.get()));
+  end_ = RoundUp(content_end, kBlockSize);
   RETURN_IF_ERROR(FindHeader());
   RETURN_IF_ERROR(CheckGroup(header_, store_id_));
   ASSIGN_OR_RETURN(store_, MakeStore(files_, path_, header_, keys_));
@@ -200,7 +201,8 @@ Result<std::shared_ptr<DataStore>> DataStore::Open(FileSystem* files, const std:
   DataStoreFooter footer;
   if (Status status = ReadFooter(file.get(), size, &footer); !status.ok()) {
     if (status.code() != Code::kCorrupt) return status.Within(path);
-    ASSIGN_OR_RETURN(const uint64_t end, EndOfContent(file.get()));
+    ASSIGN_OR_RETURN(const uint64_t content_end, EndOfContent(file.get()));
+    const uint64_t end = RoundUp(content_end, kBlockSize);
     // A file that was never closed ends in zeros or in a record; one whose size is its content's ends in a damaged footer.
     const bool is_damaged = end == size && size % kAllocateStep != 0;
     return Status(is_damaged ? Code::kCorrupt : Code::kInvalid, path + ": no trailer: " + status.message());

@@ -46,23 +46,16 @@ Result<bool> RecordScanner::Next(ScannedRecord* found) {
   return true;
 }
 
-static bool IsZero(ConstBytes bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == 0; });
-}
-
 Result<uint64_t> EndOfContent(File* file) {
-  ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+  ASSIGN_OR_RETURN(uint64_t end, file->Size());
   Buffer buffer;
-  for (uint64_t end = size; end > 0;) {
-    const uint64_t start = end > ReadWindow::kSize ? RoundUp(end - ReadWindow::kSize, kBlockSize) : 0;
+  while (end > 0) {
+    const uint64_t start = end > ReadWindow::kSize ? end - ReadWindow::kSize : 0;
     buffer.resize(end - start);
     ASSIGN_OR_RETURN(const size_t count, file->ReadAt(start, buffer));
     if (count != buffer.size()) return Status(Code::kIo, "the file changed while it was read");
-    for (uint64_t block_end = end; block_end > start;) {
-      const uint64_t block = (block_end - 1) / kBlockSize * kBlockSize;
-      if (!IsZero(ConstBytes(buffer).subspan(block - start, block_end - block))) return RoundUp(block_end, kBlockSize);
-      block_end = block;
-    }
+    const auto last = std::find_if(buffer.rbegin(), buffer.rend(), [](uint8_t byte) { return byte != 0; });
+    if (last != buffer.rend()) return start + static_cast<uint64_t>(buffer.rend() - last);
     end = start;
   }
   return uint64_t{0};

@@ -36,7 +36,7 @@ class RecordScanner {
   uint64_t skipped_bytes_ = 0;
 };
 
-// The end of the last block of a file that holds anything but zeros; 0 when there is none.
+// Behind the last byte of a file that is not zero; 0 when there is none.
 Result<uint64_t> EndOfContent(File* file);
 
 }  // namespace granary
