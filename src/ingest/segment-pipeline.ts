@@ -141,7 +141,7 @@ export class SegmentPipeline {
   async #prepare(segment: Segment, isLast: boolean): Promise<SegmentReport> {
     this.#goOn();
     this.#group.admitIngest();
-    this.#tail.moveTo(segment);
+    this.#tail.copyTo(segment);
     const { slab, offset, freshOffset, size } = segment;
     const { engine, lane } = this.#group;
     const { bytes, rows } = slab;

@@ -82,8 +82,7 @@ export class TailBuffer {
     this.#size = tail.length;
   }
 
-  moveTo(segment: Segment): void {
+  copyTo(segment: Segment): void {
     segment.prepend(this.#memory.subarray(0, this.#size));
-    this.#size = 0;
   }
 }

@@ -412,14 +412,25 @@ describe('a client that goes away', () => {
     expectAllGivenBack(group);
   });
 
+  test('in the moment that a slab was granted: it is given back', async () => {
+    const group = localGroup(1);
+    const slab = group.lane.slabs.tryTake()!;
+    const upload = Upload.begin(group);
+    upload.write(bytesOf(1, 500_000));
+    slab.release();
+    await upload.close();
+    expectAllGivenBack(group);
+  });
+
   for (const verb of ['prepareSegment', 'storeRecords', 'admitRows'] as LaneVerb[]) {
-    test(`while ${verb} runs: its slab is given back only when it has ended`, async () => {
+    test(`while ${verb} runs: its slab is given back when it has ended, and nothing more is called`, async () => {
       const group = localGroup(4);
       group.fake.isComplete = verb !== 'admitRows';
       const gate = holdBack(group, verb);
       const upload = Upload.begin(group);
       const written = writeSlices(upload, bytesOf(1, 3 * SEGMENT_SIZE_MAX), 262_144);
       await gate.reached;
+      const called = group.lane.calls.length;
       const closed = upload.close();
       await turns(10);
       expect(group.lane.slabs.free).toBeLessThan(4);
@@ -427,6 +438,7 @@ describe('a client that goes away', () => {
       gate.open();
       await closed;
       await written;
+      expect(group.lane.calls).toHaveLength(called);
       expectAllGivenBack(group);
     });
   }
