@@ -144,6 +144,8 @@ export const BACKGROUND_TICK_MS = 1000;
 export const BACKGROUND_IDLE_MS = 2000;
 /** Key rotation is looked at this often. */
 export const ROTATION_CHECK_MS = 3600_000;
+/** Closed data stores are looked for this often, to be entered into the view's table of places. */
+export const PLACES_CHECK_MS = 30_000;
 /** Data stores whose trailers one task loads into the resident index. */
 export const WARM_DATA_STORES = 4;
 /** Bytes of a checkpoint's entries that one append to the log takes. */

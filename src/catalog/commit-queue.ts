@@ -31,6 +31,8 @@ export interface Change<T> {
   readonly isExclusive?: boolean;
   /** Makes the entries; what it changes in `working` later changes see. A StoreError that it throws rejects this change only. */
   build(working: Working): { readonly records: readonly LogRecord[]; readonly result: T };
+  /** With isExclusive: runs before the change resolves, while nothing else is committed. */
+  alone?(): Promise<void>;
   /** Called at once when the change is in the view, before anything else is committed. */
   applied?(): void;
 }
@@ -39,6 +41,8 @@ export interface CommitTarget {
   sync(): Promise<void>;
   /** Packed entries; the first one's sequence number. */
   append(entries: Uint8Array): Promise<number>;
+  /** The view has given something that cannot be: it has to be made anew at the next start. */
+  condemnView(): Promise<void>;
 }
 
 interface Waiting {
@@ -91,6 +95,17 @@ export class CommitQueue {
     });
   }
 
+  /** Runs `action` while nothing is being committed; what comes meanwhile waits. A failure of it stops the queue. */
+  exclusive(action: () => Promise<void>): Promise<void> {
+    return this.submit({
+      keys: [],
+      needsSync: false,
+      isExclusive: true,
+      build: () => ({ records: [], result: undefined }),
+      alone: action,
+    });
+  }
+
   /** Stops the queue: what waits and what comes is answered with `failure`. */
   stop(failure: StoreError): void {
     this.#failure ??= failure;
@@ -132,6 +147,10 @@ export class CommitQueue {
         const entries = await this.#append(records);
         step = 'apply';
         await this.#state.apply(entries, files);
+      }
+      if (group[0]!.change.alone !== undefined) {
+        step = 'apply';
+        await group[0]!.change.alone();
       }
       this.groupCount += 1;
       this.changeCount += built.length;
@@ -186,6 +205,8 @@ export class CommitQueue {
       for (const waiting of group) waiting.reject(error);
       return;
     }
+    // A failure to note it is the lesser one: the queue stops in any case.
+    if (error.code === 'CORRUPT') this.#target.condemnView().catch(() => undefined);
     const failure = new StoreError(
       'IO',
       `the storage group has stopped writing (${step}: ${error.message}); a restart is needed`,

@@ -85,6 +85,7 @@ export class Containers {
       throw new StoreError('NOT_FOUND', `there is no container '${name}'`);
     }
     const group = place.group.demandOpen();
+    group.demandReadable();
     const state = group.state.containers.get(place.id);
     if (state === undefined || state.isClosing) {
       throw new StoreError('NOT_FOUND', `there is no container '${name}'`);

@@ -28,6 +28,7 @@ export class ContainerFiles {
     fileNameBytes(path);
     const [row] = await this.#group.state.index.load([{ containerId: this.#container.id, name: path }]);
     if (row !== undefined) return fileRecord(row);
+    this.#group.demandReadable();
     throw new StoreError('NOT_FOUND', `there is no file '${path}' in container '${this.#container.name}'`);
   }
 
@@ -72,6 +73,7 @@ export class ContainerFiles {
     const after = query.after === undefined ? undefined : demandText(query.after);
     // One more than asked for tells whether there is a next page.
     const rows = await this.#group.state.index.list(this.#container.id, { prefix, after, limit: limit + 1 });
+    this.#group.demandReadable();
     rows.sort((a, b) => compareNames(a.name, b.name));
     const files = rows.slice(0, limit).map(fileRecord);
     return rows.length > limit ? { files, next: files.at(-1)!.path } : { files };

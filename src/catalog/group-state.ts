@@ -40,8 +40,8 @@ const MARK_KEY = Buffer.from('m/applied');
 const CONFIG_KEY = Buffer.from('m/config');
 const CONTAINER_TABLE = Buffer.from('c');
 const TOTALS_TABLE = Buffer.from('s');
-/** Keys from '!' on that do not begin with it: all tables; the store's own keys begin with '!'. */
-const TABLES = { from: Buffer.of(0x22) };
+/** What the log says lies in these tables, each under its first byte; the tables of places (places.ts) come from elsewhere. */
+const LOG_TABLES = ['c', 'f', 'm', 's'];
 
 export class GroupState {
   readonly #store: KvStore;
@@ -109,9 +109,9 @@ export class GroupState {
     }
   }
 
-  /** Empties view and memory. */
+  /** Forgets all that the log has said, in view and memory. The tables of places stay: the engine counts on them. */
   async clear(): Promise<void> {
-    await this.#store.clear(TABLES);
+    for (const table of LOG_TABLES) await this.#store.clear(tableRange(Buffer.from(table)));
     this.containers.clear();
     this.#index.reset();
     this.#mark = new AppliedMark();

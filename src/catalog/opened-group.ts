@@ -2,12 +2,12 @@
  * An open storage group: engine, view, state and commit queue. Opening is recovery (src/FLOWS.md, "Start and recovery"):
  * attach, view, replay of what the view lacks; a view that cannot be used is made anew.
  */
-import { asStoreError, hasCode } from '../base/errors.js';
+import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import type { Keyring } from '../keys/keyring.js';
 import type { AttachReport, EngineHandle } from '../native/binding.js';
 import { DATA_STORE_ID_SIZE, FINGERPRINT_SIZE } from '../native/binding.js';
 import type { KvStore } from '../view/kv.js';
-import { type OpenedView, openView } from '../view/open-view.js';
+import { condemnView, type OpenedView, openView } from '../view/open-view.js';
 import type { Lane } from '../workers/pool.js';
 import { type Change, CommitQueue } from './commit-queue.js';
 import type { CatalogContext } from './context.js';
@@ -16,7 +16,7 @@ import { SealedFileIndex } from './file-index-sealed.js';
 import { GroupState } from './group-state.js';
 import { placeKey } from './places.js';
 import type { Settings } from './record.js';
-import { type ReplayReport, type ReplayTarget, replay } from './replay.js';
+import { type ReplayReport, type ReplayTarget, rebuild, replay } from './replay.js';
 import { SpaceGate } from './space.js';
 import type { GroupEntry } from './system-file.js';
 import type { Compression, OpenGroup } from './types.js';
@@ -39,6 +39,7 @@ export class OpenedGroup implements OpenGroup {
   readonly #parts: Parts;
   readonly queue: CommitQueue;
   #lastCommitMs: number;
+  #isRebuilding = false;
 
   private constructor(parts: Parts) {
     this.#parts = parts;
@@ -46,6 +47,7 @@ export class OpenedGroup implements OpenGroup {
     this.queue = new CommitQueue(parts.state, {
       sync: () => lane.call('sync', report.engine),
       append: entries => lane.call('appendLog', report.engine, entries),
+      condemnView: () => condemnView(parts.view),
     });
     this.#lastCommitMs = context.clock.monotonicMs();
   }
@@ -147,6 +149,21 @@ export class OpenedGroup implements OpenGroup {
   get replayTarget(): ReplayTarget {
     const { lane, report, state } = this.#parts;
     return { lane, engine: report.engine, firstSequence: report.firstSequence, lastSequence: state.sequence };
+  }
+
+  /** Makes the view anew from the log while nothing is committed; reads are answered BUSY meanwhile. */
+  async rebuildView(reason: string): Promise<void> {
+    await this.queue.exclusive(async () => {
+      this.#isRebuilding = true;
+      await rebuild(this.state, this.replayTarget, reason);
+      this.#isRebuilding = false;
+    });
+  }
+
+  /** BUSY while the view is being made anew: what it does not hold may be there all the same. */
+  demandReadable(): void {
+    if (!this.#isRebuilding) return;
+    throw new StoreError('BUSY', `the view of storage group '${this.name}' is being made anew`);
   }
 
   setCompression(compression: Compression): Promise<void> {

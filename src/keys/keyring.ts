@@ -84,7 +84,7 @@ export async function createKeyring(
   parameters: KeyringParameters,
   secrets: readonly Secret[],
 ): Promise<{ keyring: Keyring; recoveryKey?: string }> {
-  const rootKey = randomBytes(KEY_SIZE);
+  const rootKey = freshKey();
   const recoveryKey = secrets.length === 0 ? undefined : formatRecoveryKey(randomBytes(RECOVERY_KEY_SIZE));
   const slots: Slot[] = [];
   const all = recoveryKey === undefined ? [] : [...secrets, { recoveryKey }];
@@ -147,7 +147,7 @@ export class LockedKeyring {
   }
 }
 
-/** An opened keyring. Calls that change it are made one after the other. */
+/** An opened keyring. What changes it happens one after the other. */
 export class Keyring {
   readonly #parameters: KeyringParameters;
   readonly #file: StateFile<StoredKeyring>;
@@ -155,6 +155,7 @@ export class Keyring {
   #ring: Ring;
   #slots: readonly Slot[];
   #serial: number;
+  #changing: Promise<unknown> = Promise.resolve();
 
   constructor(
     parameters: KeyringParameters,
@@ -195,7 +196,11 @@ export class Keyring {
   }
 
   /** A further passphrase or key file. */
-  async addSecret(secret: Secret): Promise<void> {
+  addSecret(secret: Secret): Promise<void> {
+    return this.#oneByOne(() => this.#addSecret(secret));
+  }
+
+  async #addSecret(secret: Secret): Promise<void> {
     this.#demandEncrypted();
     if (this.#slots.length >= KEY_SLOTS_MAX) {
       throw new StoreError('INVALID', `a keyring has at most ${KEY_SLOTS_MAX} slots`);
@@ -210,23 +215,27 @@ export class Keyring {
    * Puts `next` in the place of the passphrase `current`. The new slot is durable and has been opened from disk before the old
    * one goes; a crash between leaves both. DENIED when `current` is not a passphrase of the group.
    */
-  async changePassphrase(current: string, next: string): Promise<void> {
-    const old = await this.#slotOf({ passphrase: current });
-    await this.addSecret({ passphrase: next });
-    const reread = await LockedKeyring.read(this.#parameters);
-    await reread.open({ passphrase: next });
-    await this.#change({ slots: this.#slots.filter(slot => slot.id !== old.id) });
+  changePassphrase(current: string, next: string): Promise<void> {
+    return this.#oneByOne(async () => {
+      const old = await this.#slotOf({ passphrase: current });
+      await this.#addSecret({ passphrase: next });
+      const reread = await LockedKeyring.read(this.#parameters);
+      await reread.open({ passphrase: next });
+      await this.#change({ slots: this.#slots.filter(slot => slot.id !== old.id) });
+    });
   }
 
   /** A new data key, durable before it is used; returns its epoch. */
-  async addEpoch(): Promise<number> {
-    this.#demandEncrypted();
-    if (this.activeEpoch >= KEY_EPOCHS_MAX) {
-      throw new StoreError('INVALID', `a keyring has at most ${KEY_EPOCHS_MAX} key epochs`);
-    }
-    const epoch = freshEpoch(this.activeEpoch + 1, this.#parameters.clock);
-    await this.#change({ ring: { ...this.#ring, dataKeys: [...this.#ring.dataKeys, epoch] } });
-    return epoch.epoch;
+  addEpoch(): Promise<number> {
+    return this.#oneByOne(async () => {
+      this.#demandEncrypted();
+      if (this.activeEpoch >= KEY_EPOCHS_MAX) {
+        throw new StoreError('INVALID', `a keyring has at most ${KEY_EPOCHS_MAX} key epochs`);
+      }
+      const epoch = freshEpoch(this.activeEpoch + 1, this.#parameters.clock);
+      await this.#change({ ring: { ...this.#ring, dataKeys: [...this.#ring.dataKeys, epoch] } });
+      return epoch.epoch;
+    });
   }
 
   /** Is the newest data key older than so many days, and is there room for another? */
@@ -258,6 +267,12 @@ export class Keyring {
     this.#slots = slots;
   }
 
+  #oneByOne<T>(action: () => Promise<T>): Promise<T> {
+    const changed = this.#changing.then(action);
+    this.#changing = changed.catch(() => undefined);
+    return changed;
+  }
+
   async #slotOf(secret: Secret): Promise<Slot> {
     for (const slot of this.#slots) {
       if ((await openSlot(this.#parameters.storeId, slot, secret)) !== undefined) return slot;
@@ -270,19 +285,23 @@ export class Keyring {
   }
 }
 
+function freshKey(): Uint8Array {
+  return new Uint8Array(randomBytes(KEY_SIZE));
+}
+
 function freshEpoch(epoch: number, clock: Clock): Ring['dataKeys'][number] {
-  return { epoch, createdMs: clock.nowMs(), key: randomBytes(KEY_SIZE) };
+  return { epoch, createdMs: clock.nowMs(), key: freshKey() };
 }
 
 function freshRing(dataKeys: Ring['dataKeys']): Ring {
   return {
     dataKeys,
-    fingerprintKey: randomBytes(KEY_SIZE),
-    chunkerKey: randomBytes(KEY_SIZE),
-    logKey: randomBytes(KEY_SIZE),
-    viewKey: randomBytes(KEY_SIZE),
-    nameKey: randomBytes(KEY_SIZE),
-    manifestKey: randomBytes(KEY_SIZE),
+    fingerprintKey: freshKey(),
+    chunkerKey: freshKey(),
+    logKey: freshKey(),
+    viewKey: freshKey(),
+    nameKey: freshKey(),
+    manifestKey: freshKey(),
     cloudKeys: [],
   };
 }

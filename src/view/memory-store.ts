@@ -9,6 +9,11 @@ function text(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
 
+// A Buffer's own slice() shares its memory.
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
+}
+
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
@@ -17,16 +22,19 @@ export class MemoryStore implements KvStore {
   readonly #pairs = new SortedTree<string, Uint8Array>(undefined, compareText);
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#pairs.get(text(key))?.slice();
+    return (await this.getMany([key]))[0];
   }
 
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    return keys.map(key => this.#pairs.get(text(key))?.slice());
+    return keys.map(key => {
+      const value = this.#pairs.get(text(key));
+      return value === undefined ? undefined : copyOf(value);
+    });
   }
 
   async batch(operations: readonly KvOperation[]): Promise<void> {
     for (const operation of operations) {
-      if (operation.type === 'put') this.#pairs.set(text(operation.key), operation.value.slice());
+      if (operation.type === 'put') this.#pairs.set(text(operation.key), copyOf(operation.value));
       else this.#pairs.delete(text(operation.key));
     }
   }
@@ -59,5 +67,5 @@ export class MemoryStore implements KvStore {
 async function* pairs(
   selected: readonly [string, Uint8Array][],
 ): AsyncGenerator<readonly [Uint8Array, Uint8Array]> {
-  for (const [key, value] of selected) yield [Buffer.from(key, 'latin1'), value.slice()];
+  for (const [key, value] of selected) yield [Buffer.from(key, 'latin1'), copyOf(value)];
 }

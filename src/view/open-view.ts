@@ -37,6 +37,11 @@ export async function openView(parameters: ViewParameters): Promise<OpenedView> 
   return { store: await sealed(store, parameters), replaced: found };
 }
 
+/** The view has turned out to be damaged: the next openView makes it anew. */
+export function condemnView(store: KvStore): Promise<void> {
+  return store.batch([{ type: 'del', key: STORE_ID_KEY }]);
+}
+
 /** The store, stamped with the group's id; or why it cannot be used. */
 async function tryOpen(
   parameters: ViewParameters,

@@ -126,7 +126,9 @@ for (const [name, make] of Object.entries(implementations)) {
 
     test('what is handed back belongs to the caller', async () => {
       const store = await opened();
-      await store.batch([{ type: 'put', key: bytes(1), value: bytes(1) }]);
+      const value = Buffer.from([1]);
+      await store.batch([{ type: 'put', key: bytes(1), value }]);
+      value[0] = 8;
       (await store.get(bytes(1)))![0] = 9;
       expect([...(await store.get(bytes(1)))!]).toEqual([1]);
     });

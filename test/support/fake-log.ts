@@ -120,11 +120,11 @@ export class FakeDisk {
   }
 
   readonly #verbs = {
-    replaceFile: (path: string, content: Uint8Array) => void this.files.set(path, content.slice()),
+    replaceFile: (path: string, content: Uint8Array) => void this.files.set(path, new Uint8Array(content)),
     readSmallFile: (path: string): Uint8Array => {
       const content = this.files.get(path);
       if (content === undefined) throw new StoreError('NOT_FOUND', `${path}: no such file`);
-      return content.slice();
+      return new Uint8Array(content);
     },
     makeDirectory: (path: string) => {
       for (let part = path; part.length > 1; part = part.slice(0, part.lastIndexOf('/'))) {

@@ -1,0 +1,66 @@
+/**
+ * Fills the view's tables of places from the trailers of closed data stores. Only a data store whose fingerprints are all in the
+ * view is marked for the engine (markInView): until then the engine finds its chunks by itself. Never on the path of an
+ * acknowledgement; interrupted, it goes on with the data store it was at.
+ */
+import { VIEW_BATCH_MAX } from '../base/limits.js';
+import { FINGERPRINT_SIZE } from '../native/binding.js';
+import type { KvOperation } from '../view/kv.js';
+import { sharedBytes } from '../workers/shared-bytes.js';
+import type { OpenedGroup } from './opened-group.js';
+import { doneKey, placeKey } from './places.js';
+
+export class PlaceFiller {
+  readonly #group: OpenedGroup;
+  /** Data stores that are in the view and marked. */
+  readonly #marked = new Set<string>();
+
+  constructor(group: OpenedGroup) {
+    this.#group = group;
+  }
+
+  /** Works until all closed data stores are in the view, or `isStopped` says so. Answers how many fingerprints it wrote. */
+  async fill(isStopped: () => boolean): Promise<number> {
+    const stores = await this.#group.lane.call('listDataStores', this.#group.engine);
+    const ids = stores.flatMap(store => (store.isClosed && !this.#marked.has(store.id) ? [store.id] : []));
+    const done = await this.#group.view.getMany(ids.map(doneKey));
+    await this.#mark(ids.filter((_id, index) => done[index] !== undefined));
+    let written = 0;
+    for (const id of ids.filter((_id, index) => done[index] === undefined)) {
+      if (isStopped()) break;
+      written += await this.#fillOne(id);
+      await this.#mark([id]);
+    }
+    return written;
+  }
+
+  async #fillOne(id: string): Promise<number> {
+    const { lane, engine, view } = this.#group;
+    const out = sharedBytes(VIEW_BATCH_MAX * FINGERPRINT_SIZE);
+    const place = Buffer.from(id, 'hex');
+    for (let from = 0; ; ) {
+      const count = await lane.call('readFingerprints', engine, id, from, out);
+      const operations: KvOperation[] = [];
+      for (let index = 0; index < count; index += 1) {
+        const at = index * FINGERPRINT_SIZE;
+        operations.push({
+          type: 'put',
+          key: placeKey(out.subarray(at, at + FINGERPRINT_SIZE)),
+          value: place,
+        });
+      }
+      operations.sort((a, b) => Buffer.compare(a.key, b.key));
+      from += count;
+      if (count < VIEW_BATCH_MAX) operations.push({ type: 'put', key: doneKey(id), value: Buffer.alloc(1) });
+      await view.batch(operations);
+      if (count < VIEW_BATCH_MAX) return from;
+    }
+  }
+
+  async #mark(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    const packed = new Uint8Array(Buffer.from(ids.join(''), 'hex'));
+    await this.#group.lane.call('markInView', this.#group.engine, packed);
+    for (const id of ids) this.#marked.add(id);
+  }
+}
