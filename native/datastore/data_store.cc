@@ -204,7 +204,8 @@ Result<std::shared_ptr<DataStore>> DataStore::Open(FileSystem* files, const std:
     ASSIGN_OR_RETURN(const uint64_t content_end, EndOfContent(file.get()));
     const uint64_t end = RoundUp(content_end, kBlockSize);
     // A file that was never closed ends in zeros or in a record; one whose size is its content's ends in a damaged footer.
-    const bool is_damaged = end == size && size % kAllocateStep != 0;
+    const bool is_damaged =
+        end == size && size % kAllocateStep != 0 && size >= kDataStoreHeaderSize + kDataStoreFooterSize;
     return Status(is_damaged ? Code::kCorrupt : Code::kInvalid, path + ": no trailer: " + status.message());
   }
   if (!SameHeader(footer.header, header)) return Status(Code::kCorrupt, path + ": header and footer disagree");

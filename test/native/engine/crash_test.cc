@@ -62,12 +62,12 @@ void RunUnder(const Workload& workload, const FaultPlan& plan, Group* group) {
 void ExpectRecovers(Group* group, const std::string& where) {
   ASSERT_TRUE(group->Attach().ok()) << where;
   group->ExpectLedgerHolds(where);
-  const std::vector<StoreSlot*> slots = group->engine().stores().AllSlots();
   const uint64_t last = group->report().last_sequence;
   ASSERT_TRUE(group->Detach().ok()) << where;
   // A second recovery changes nothing.
   ASSERT_TRUE(group->Attach().ok()) << where;
   EXPECT_EQ(group->report().last_sequence, last) << where;
+  for (const auto& damage : group->report().stores.damaged) ADD_FAILURE() << where << ": " << damage.reason;
   EXPECT_EQ(group->report().stores.recovered_count, 0u) << where;
   group->ExpectLedgerHolds(where + ", again");
   ASSERT_TRUE(group->Put("after", MakeBytes(30000, 4711)).ok()) << where;
