@@ -215,7 +215,11 @@ export interface Binding {
   /** Once per thread, at load: the class that failures are thrown as. Any thread. */
   setErrorClass(errorClass: typeof StoreError): void;
   /** Sizes of packed rows as C++ has them, and the names of its status codes, for the tests. Any thread. */
-  layout(): { readonly rowSize: number; readonly logRowHeaderSize: number; readonly codes: readonly string[] };
+  layout(): {
+    readonly rowSize: number;
+    readonly logRowHeaderSize: number;
+    readonly codes: readonly string[];
+  };
 
   // --- a group's life ---
   /** Makes an empty storage group in `directory`, which must exist and be empty. EXISTS, IO. */
@@ -254,7 +258,13 @@ export interface Binding {
    * zeros. Known places are pinned; places of data stores that are gone, and zeros, become STATE_NEW. Loads the
    * fingerprints of the data stores that were hit into the resident index. Returns the count of new rows.
    */
-  admitRows(engine: EngineHandle, stream: StreamHandle, rows: Uint8Array, rowCount: number, places: Uint8Array): number;
+  admitRows(
+    engine: EngineHandle,
+    stream: StreamHandle,
+    rows: Uint8Array,
+    rowCount: number,
+    places: Uint8Array,
+  ): number;
   /**
    * Compresses, verifies, seals and appends the STATE_NEW rows' chunks, which lie one after another from slab[offset].
    * A failure makes the stream fail for good: finishStream will throw it. NO_SPACE, IO.
@@ -278,18 +288,34 @@ export interface Binding {
   /** Appends packed entries to both copies of the log, durably. Returns the first sequence number. IO: the engine stops. */
   appendLog(engine: EngineHandle, entries: Uint8Array): number;
   /** Packs records from sequence `from` on into `out` until it is full or the log ends. */
-  readLog(engine: EngineHandle, from: number, out: Uint8Array): { readonly bytes: number; readonly next: number };
+  readLog(
+    engine: EngineHandle,
+    from: number,
+    out: Uint8Array,
+  ): { readonly bytes: number; readonly next: number };
   /** Records that a checkpoint begins at this sequence; segments before the one before last may go. */
   setCheckpoint(engine: EngineHandle, sequence: number, dropBefore: number): void;
 
   // --- restore ---
   /** Rows of the chunks that hold [offset, offset + length) of a file, at most `rows` has room for. */
-  readRows(engine: EngineHandle, map: BlockmapRoot, offset: number, length: number, rows: Uint8Array): RowsReport;
+  readRows(
+    engine: EngineHandle,
+    map: BlockmapRoot,
+    offset: number,
+    length: number,
+    rows: Uint8Array,
+  ): RowsReport;
   /**
    * Fills slab[offset …] with the chunks of the rows, one after another: read, unsealed, decompressed, each fingerprint
    * checked. CORRUPT names the chunk. Nothing unverified is ever left in the slab as a success.
    */
-  readRecords(engine: EngineHandle, rows: Uint8Array, rowCount: number, slab: Uint8Array, offset: number): ReadReport;
+  readRecords(
+    engine: EngineHandle,
+    rows: Uint8Array,
+    rowCount: number,
+    slab: Uint8Array,
+    offset: number,
+  ): ReadReport;
   /** Loads the fingerprints of these data stores (24 bytes each, packed) into the resident index. */
   hintPlaces(engine: EngineHandle, ids: Uint8Array): void;
 
@@ -312,7 +338,12 @@ export interface Binding {
   digestOpen(digests: number): DigestHandle;
   digestUpdate(digest: DigestHandle, bytes: Uint8Array): void;
   /** Ends the digest and frees it. */
-  digestFinish(digest: DigestHandle): { xxh3: Uint8Array; blake3?: Uint8Array; sha256?: Uint8Array; md5?: Uint8Array };
+  digestFinish(digest: DigestHandle): {
+    xxh3: Uint8Array;
+    blake3?: Uint8Array;
+    sha256?: Uint8Array;
+    md5?: Uint8Array;
+  };
   digestDrop(digest: DigestHandle): void;
 
   // --- small files and directories, durably (through native/io) ---
@@ -349,9 +380,13 @@ export function binding(): Binding {
     try {
       loaded = require(`${root}build-native/Release/granary.node`) as Binding;
     } catch (cause) {
-      throw new StoreError('UNAVAILABLE', `the addon cannot be loaded (run: npm run build): ${String(cause)}`, {
-        cause,
-      });
+      throw new StoreError(
+        'UNAVAILABLE',
+        `the addon cannot be loaded (run: npm run build): ${String(cause)}`,
+        {
+          cause,
+        },
+      );
     }
     loaded.setErrorClass(StoreError);
   }
