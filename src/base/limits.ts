@@ -111,8 +111,6 @@ export const WEBSOCKET_BACKLOG_MAX = 32 * MIB;
 export const WEBSOCKET_IDLE_SECONDS = 60;
 /** Addresses whose failed log-ins are remembered. */
 export const AUTH_ADDRESSES_MAX = 4096;
-/** Answer bytes handed to the kernel but not taken by a client before we stop reading data stores for it. */
-export const SEND_BUFFER_MAX = 4 * MIB;
 export const GRACE_SECONDS_DEFAULT = 10;
 /** Failed log-ins of one address within a minute before it has to wait. */
 export const AUTH_FAILURES_MAX = 30;

@@ -1,4 +1,7 @@
-/** Administration: groups, containers, users, statistics, verification. JSON in, JSON out; the catalog decides. */
+/**
+ * Administration: groups, containers, users, statistics, verification. JSON in, JSON out; the catalog
+ * decides.
+ */
 import { isoTime } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
 import type { ContainerInfo, GroupRequest, GroupSettings } from '../catalog/types.js';
@@ -7,8 +10,9 @@ import type { FrontContext } from './context.js';
 import { type Route, route } from './route.js';
 import * as schema from './schema.js';
 
+const GROUP_ANSWER = { 200: { description: 'The group', content: schema.groupInfo } };
+
 export function groupRoutes({ catalog }: FrontContext): Route[] {
-  const info = { 200: { description: 'The group', content: schema.groupInfo } };
   return [
     route({
       method: 'GET',
@@ -34,16 +38,21 @@ export function groupRoutes({ catalog }: FrontContext): Route[] {
       pattern: '/api/v1/groups/{group}',
       summary: 'One storage group.',
       params: schema.groupParams,
-      answers: info,
+      answers: GROUP_ANSWER,
       handle: async ({ params }) => ({ status: 200, json: catalog.showGroup(params.group) }),
     }),
+  ];
+}
+
+export function groupChangeRoutes({ catalog }: FrontContext): Route[] {
+  return [
     route({
       method: 'PATCH',
       pattern: '/api/v1/groups/{group}',
       summary: 'Changes settings of a storage group; they hold for what is stored from now on.',
       params: schema.groupParams,
       body: schema.groupChange,
-      answers: info,
+      answers: GROUP_ANSWER,
       handle: async ({ params, body }) => ({
         status: 200,
         json: await catalog.updateGroup(params.group, body as Partial<GroupSettings>),
@@ -66,7 +75,7 @@ export function groupRoutes({ catalog }: FrontContext): Route[] {
       summary: 'Opens an encrypted storage group with one of its secrets.',
       params: schema.groupParams,
       body: schema.unlockRequest,
-      answers: info,
+      answers: GROUP_ANSWER,
       handle: async ({ params, body }) => {
         const { keyFile, passphrase, recoveryKey } = body;
         const secret = {
@@ -165,6 +174,10 @@ export function userRoutes({ users }: FrontContext): Route[] {
       params: schema.userParams,
       answers: { 204: { description: 'Deleted' } },
       handle: async ({ params }) => {
+        const admins = users.list().filter(({ role }) => role === 'admin');
+        if (admins.length === 1 && admins[0]!.name === params.user) {
+          throw new StoreError('DENIED', `${params.user} is the last administrator`);
+        }
         await users.delete(params.user);
         return { status: 204 };
       },

@@ -1,6 +1,7 @@
 /**
- * Who may do what. Bearer tokens are 32 random bytes in base64url; only their SHA-256 is stored. The decision is made once,
- * before a route runs, from one table of route × role; a route without a row is a bug that ends the start.
+ * Who may do what. Bearer tokens are 32 random bytes in base64url; only their SHA-256 is stored. The decision
+ * is made once, before a route runs, from one table of route × role; a route without a row is a bug that ends
+ * the start.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../base/clock.js';
@@ -19,8 +20,13 @@ export interface User {
 
 /** The stored side of tokens; main wires it to the system file. */
 export interface TokenStore {
-  /** `hash`: SHA-256 of the token's text, lower-case hex. The user carries its own hash, to be compared in constant time. */
-  find(hash: string): (User & { readonly tokenHash: string }) | undefined;
+  /**
+   * `hash`: SHA-256 of the token's text, lower-case hex. The user carries its own hash, to be compared in
+   * constant time.
+   */
+  find(
+    hash: string,
+  ): { readonly name: string; readonly role: string; readonly tokenHash: string } | undefined;
 }
 
 export type Access = readonly Role[] | 'anyone' | 'loopback or any user';
@@ -80,9 +86,9 @@ export class Authority {
   }
 
   /**
-   * The user of a request to the route `id`, absent where none is needed. 401: no or a wrong token; 503 when the
-   * address has brought too many wrong ones (a right one is let through all the same, so that nobody can lock out a
-   * writer by sharing its address); DENIED: the role may not.
+   * The user of a request to the route `id`, absent where none is needed. 401: no or a wrong token; 503 when
+   * the address has brought too many wrong ones (a right one is let through all the same, so that nobody can
+   * lock out a writer by sharing its address); DENIED: the role may not.
    */
   admit(id: string, head: HttpRequestHead): User | undefined {
     const access = ACCESS[id];
@@ -110,7 +116,9 @@ export class Authority {
     const user = this.#tokens.find(hash);
     if (user === undefined) return undefined;
     const [given, stored] = [Buffer.from(hash, 'hex'), Buffer.from(user.tokenHash, 'hex')];
-    return given.length === stored.length && timingSafeEqual(given, stored) ? user : undefined;
+    if (given.length !== stored.length || !timingSafeEqual(given, stored)) return undefined;
+    // A role that this version does not know may do nothing that has a row.
+    return { name: user.name, role: user.role as Role };
   }
 }
 
@@ -124,7 +132,9 @@ export function isLoopback(address: string): boolean {
 
 const WINDOW_MS = 60_000;
 
-/** Failed log-ins by address within the last minute; the oldest address is forgotten when there are too many. */
+/**
+ * Failed log-ins by address within the last minute; the oldest address is forgotten when there are too many.
+ */
 class FailureCounter {
   readonly #clock: Clock;
   readonly #windows = new Map<string, { startMs: number; count: number }>();

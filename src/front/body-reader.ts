@@ -1,6 +1,7 @@
 /**
- * Reads one request's body for a route: into an upload with its backpressure, as a small JSON document, or away.
- * It is the body's only sink, so that a route that fails in the middle leaves nothing behind that still wants bytes.
+ * Reads one request's body for a route: into an upload with its backpressure, as a small JSON document, or
+ * away. It is the body's only sink, so that a route that fails in the middle leaves nothing behind that still
+ * wants bytes.
  */
 import type { Clock } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
@@ -10,7 +11,9 @@ import { Refusal } from './refusal.js';
 
 /** Where a body's bytes go; Upload is one. */
 export interface ByteConsumer {
-  /** Copies before it returns. False: no more before ready() (what is on its way already comes nevertheless). */
+  /**
+   * Copies before it returns. False: no more before ready() (what is on its way already comes nevertheless).
+   */
   write(bytes: Uint8Array): boolean;
   ready(): Promise<void>;
 }
@@ -42,7 +45,9 @@ export class BodyReader implements BodySink {
     return this.#body.isHeldBack;
   }
 
-  /** Resolves when the whole body has been written. CANCELLED when the client goes; what the consumer throws. */
+  /**
+   * Resolves when the whole body has been written. CANCELLED when the client goes; what the consumer throws.
+   */
   into(consumer: ByteConsumer): Promise<void> {
     return this.#run((resolve, reject) => {
       let isWaiting = false;

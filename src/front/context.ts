@@ -1,9 +1,10 @@
 /** What the front end is given by main: the catalog and everything beside it that routes use. */
 import type { Clock } from '../base/clock.js';
+import type { StoreError } from '../base/errors.js';
 import type { Catalog, FileDraft, FileRecord, OpenGroup } from '../catalog/types.js';
 import type { UploadOptions } from '../ingest/upload.js';
 import type { ByteRange } from '../restore/download.js';
-import type { Role, TokenStore, User } from './auth.js';
+import type { Role, TokenStore } from './auth.js';
 import type { FrontLog } from './http.js';
 
 /** Ingest as the front sees it; Upload is one. */
@@ -11,6 +12,8 @@ export interface UploadSession {
   write(bytes: Uint8Array): boolean;
   ready(): Promise<void>;
   finish(): Promise<FileDraft>;
+  /** Set as soon as nothing can come of it. */
+  readonly failure: StoreError | undefined;
   close(): Promise<void>;
 }
 
@@ -27,10 +30,10 @@ export interface Streams {
 
 /** Users of the system file. All durable when they resolve. */
 export interface UserStore {
-  list(): readonly User[];
+  list(): readonly { readonly name: string; readonly role: string }[];
   /** EXISTS when the name is taken. */
   add(user: { name: string; role: Role; tokenHash: string }): void | Promise<void>;
-  /** NOT_FOUND; DENIED for the last administrator. */
+  /** NOT_FOUND. */
   delete(name: string): void | Promise<void>;
 }
 

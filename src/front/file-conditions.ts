@@ -1,4 +1,7 @@
-/** Conditional requests and ranges of one file, RFC 9110 sections 13 and 14, as far as one range and strong tags go. */
+/**
+ * Conditional requests and ranges of one file, RFC 9110 sections 13 and 14, as far as one range and strong
+ * tags go.
+ */
 import type { FileRecord } from '../catalog/types.js';
 import type { HttpRequestHead } from './http.js';
 import { Refusal } from './refusal.js';
@@ -41,7 +44,10 @@ export interface WantedRange {
   readonly length: number;
 }
 
-/** The single range that is wanted; absent: all of it (none given, several, not understood, If-Range fails). 416 beyond it. */
+/**
+ * The single range that is wanted; absent: all of it (none given, several, not understood, If-Range fails).
+ * 416 beyond it.
+ */
 export function wantedRange(headers: HttpRequestHead['headers'], file: FileRecord): WantedRange | undefined {
   const match = /^bytes=(\d{0,16})-(\d{0,16})$/.exec(headers.get('range')?.replaceAll(' ', '') ?? '');
   if (match === null || !isRangeCurrent(headers.get('if-range'), file)) return undefined;

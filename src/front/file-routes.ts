@@ -1,6 +1,7 @@
 /**
- * Files of a container: in, out, list, delete. A put is visible only after the catalog's commit, whatever happens to the
- * client; a get never sends a byte that restore has not verified, and cuts the connection when it cannot go on.
+ * Files of a container: in, out, list, delete. A put is visible only after the catalog's commit, whatever
+ * happens to the client; a get never sends a byte that restore has not verified, and cuts the connection when
+ * it cannot go on.
  */
 import { isoTime } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
@@ -8,7 +9,8 @@ import { HTTP_RESPONSE_CHUNK } from '../base/limits.js';
 import type { FileDigests, FileRecord } from '../catalog/types.js';
 import type { ExpectedDigests, StrongDigest } from '../ingest/digest-expectation.js';
 import type { UploadOptions } from '../ingest/upload.js';
-import type { DownloadSession, FrontContext, Streams } from './context.js';
+import type { ByteConsumer } from './body-reader.js';
+import type { DownloadSession, FrontContext, Streams, UploadSession } from './context.js';
 import { entityTag, isUnchanged, lastModified, wantedRange } from './file-conditions.js';
 import type { HttpRequestHead, HttpResponse } from './http.js';
 import type { Traffic } from './metrics.js';
@@ -116,20 +118,13 @@ async function putFile(
   const { catalog, clock } = context;
   const options = uploadOptions(request);
   const { group } = catalog.openContainer(params.container);
-  group.admitIngest();
   const startMs = clock.monotonicMs();
   const existed = fileExists(context, params);
   // Looked at when the body has come; its failure is nobody's surprise until then.
   existed.catch(() => undefined);
   const upload = await streams.upload(group, options);
   try {
-    await reader.into({
-      write: bytes => {
-        traffic.received(bytes.length);
-        return upload.write(bytes);
-      },
-      ready: () => upload.ready(),
-    });
+    await reader.into(counted(upload, traffic));
     const draft = await upload.finish();
     const isNew = !(await existed);
     const file = await catalog.putFile(params.container, params.path, draft);
@@ -139,6 +134,24 @@ async function putFile(
   } finally {
     await upload.close();
   }
+}
+
+/**
+ * The upload, its bytes counted; a failure is told at once, and not when the client has sent all the rest.
+ */
+function counted(upload: UploadSession, traffic: Traffic): ByteConsumer {
+  const check = () => {
+    if (upload.failure !== undefined) throw upload.failure;
+  };
+  return {
+    write: bytes => {
+      traffic.received(bytes.length);
+      const isFree = upload.write(bytes);
+      check();
+      return isFree;
+    },
+    ready: () => upload.ready().then(check),
+  };
 }
 
 async function fileExists({ catalog }: FrontContext, { container, path }: FileParams): Promise<boolean> {

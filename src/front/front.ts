@@ -1,11 +1,11 @@
 /**
- * The front end: makes handlers for any HttpServer out of the catalog and the flows. It owns no listener; main opens
- * those, stops them, and may give several the same handlers.
+ * The front end: makes handlers for any HttpServer out of the catalog and the flows. It owns no listener;
+ * main opens those, stops them, and may give several the same handlers.
  */
 import type { Catalog } from '../catalog/types.js';
 import { Upload } from '../ingest/upload.js';
 import { Download } from '../restore/download.js';
-import { containerRoutes, groupRoutes, reportRoutes, userRoutes } from './admin-routes.js';
+import { containerRoutes, groupChangeRoutes, groupRoutes, reportRoutes, userRoutes } from './admin-routes.js';
 import { Authority } from './auth.js';
 import type { FrontContext, Streams } from './context.js';
 import { fileRoutes } from './file-routes.js';
@@ -34,6 +34,7 @@ export function createFront(context: FrontContext): Front {
   const routes: Route[] = [
     ...fileRoutes(context, streams, metrics),
     ...groupRoutes(context),
+    ...groupChangeRoutes(context),
     ...containerRoutes(context),
     ...userRoutes(context),
     ...reportRoutes(context),

@@ -1,10 +1,11 @@
 /**
- * What the front end is written against: one small HTTP and WebSocket server interface with two implementations,
- * uws-server.ts (plain HTTP and WebSocket) and node-server.ts (TLS listeners, platforms without the uWebSockets.js
- * binary). test/conformance/http.test.ts runs one protocol suite over both.
+ * What the front end is written against: one small HTTP and WebSocket server interface with two
+ * implementations, uws-server.ts (plain HTTP and WebSocket) and node-server.ts (TLS listeners, platforms
+ * without the uWebSockets.js binary). test/conformance/http.test.ts runs one protocol suite over both.
  *
- * Everything here is called on the event loop's thread. A connection that breaks is told once: to the body's sink while
- * the request is being read, and to a waiting drained() as CANCELLED. After that every call is accepted and does nothing.
+ * Everything here is called on the event loop's thread. A connection that breaks is told once: to the body's
+ * sink while the request is being read, and to a waiting drained() as CANCELLED. After that every call is
+ * accepted and does nothing.
  */
 import type { Clock } from '../base/clock.js';
 
@@ -31,8 +32,9 @@ export interface HttpServer {
   /** Once. UNAVAILABLE when the address cannot be had, UNSUPPORTED when this implementation has no TLS. */
   listen(options: ListenOptions): Promise<ListenAddress>;
   /**
-   * Accepts no more connections, closes idle ones, lets requests under way end for at most `graceMs`, cuts the rest.
-   * Requests that come on open connections meanwhile are answered 503. Resolves when nothing is open.
+   * Accepts no more connections, closes idle ones, lets requests under way end for at most `graceMs`, cuts
+   * the rest. Requests that come on open connections meanwhile are answered 503. Resolves when nothing is
+   * open.
    */
   stop(graceMs: number): Promise<void>;
   /** Requests whose answer has not ended. */
@@ -65,7 +67,10 @@ export interface HttpRequestHead {
   readonly rawPath: string;
   /** Behind the first '?', as sent; '' without. */
   readonly rawQuery: string;
-  /** Names in lower case. Repeated headers are joined by ', ', and refused where a second one would be an attack. */
+  /**
+   * Names in lower case. Repeated headers are joined by ', ', and refused where a second one would be an
+   * attack.
+   */
   readonly headers: ReadonlyMap<string, string>;
   /** The peer's IP address as text; IPv4 in its usual form even on an IPv6 socket. */
   readonly remoteAddress: string;
@@ -82,7 +87,10 @@ export interface HttpRequest extends HttpRequestHead {
 export interface BodySink {
   /** `bytes` are the server's and valid during the call only. */
   onData(bytes: Uint8Array): void;
-  /** All announced bytes have come. Exactly one of onEnd and onAbort is called, once; neither once the answer has ended. */
+  /**
+   * All announced bytes have come. Exactly one of onEnd and onAbort is called, once; neither once the answer
+   * has ended.
+   */
   onEnd(): void;
   onAbort(): void;
 }
@@ -97,7 +105,10 @@ export interface HttpBody {
   /** Has the last byte come (delivered or not)? */
   readonly isComplete: boolean;
   readonly isStarted: boolean;
-  /** The client sends its body only when it is asked to: start() asks (100 Continue), a refusal does not have to. */
+  /**
+   * The client sends its body only when it is asked to: start() asks (100 Continue), a refusal does not have
+   * to.
+   */
   readonly isHeldBack: boolean;
 }
 
@@ -105,11 +116,15 @@ export type HttpHeaders = Readonly<Record<string, string>>;
 
 export interface HttpResponse {
   /**
-   * Once, before anything else. With Content-Length among the headers exactly so many bytes have to follow; without it
-   * the answer is chunked, or gets its length when end() brings all of it. `connection: close` closes behind the answer.
+   * Once, before anything else. With Content-Length among the headers exactly so many bytes have to follow;
+   * without it the answer is chunked, or gets its length when end() brings all of it. `connection: close`
+   * closes behind the answer.
    */
   head(status: number, headers: HttpHeaders): void;
-  /** True: taken. False: `bytes` must stay as they are, and nothing further be written, until drained() resolves. */
+  /**
+   * True: taken. False: `bytes` must stay as they are, and nothing further be written, until drained()
+   * resolves.
+   */
   write(bytes: Uint8Array): boolean;
   /** CANCELLED when the client has gone. */
   drained(): Promise<void>;
@@ -137,8 +152,9 @@ export interface WebSocketSink {
 export interface WebSocketConnection {
   readonly remoteAddress: string;
   /**
-   * Sends one binary message; nothing is ever dropped. False: wait for drained() before the next one. `bytes` are free
-   * after the call. BUSY when more than WEBSOCKET_BACKLOG_MAX waits already: the caller has not waited.
+   * Sends one binary message; nothing is ever dropped. False: wait for drained() before the next one. `bytes`
+   * are free after the call. BUSY when more than WEBSOCKET_BACKLOG_MAX waits already: the caller has not
+   * waited.
    */
   send(bytes: Uint8Array): boolean;
   /** CANCELLED when the connection has closed. */

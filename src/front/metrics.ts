@@ -1,4 +1,7 @@
-/** What Prometheus may scrape: requests, bytes, what dedup saved, and each group's statistics at the moment of asking. */
+/**
+ * What Prometheus may scrape: requests, bytes, what dedup saved, and each group's statistics at the moment of
+ * asking.
+ */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ByteStatistics, Catalog, FileRecord } from '../catalog/types.js';
 

@@ -1,6 +1,6 @@
 /**
- * One request and its answer over node:http. Node keeps references to written buffers until the kernel has them, so a
- * write is taken only when its callback says so.
+ * One request and its answer over node:http. Node keeps references to written buffers until the kernel has
+ * them, so a write is taken only when its callback says so.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -68,7 +68,8 @@ export class NodeExchange implements HttpResponse {
     if (this.#isClosed) return;
     const length = headers['content-length'];
     if (length !== undefined) this.#total = Number(length);
-    // A client that still waits for 100 Continue may or may not send its body now: the connection cannot be used again.
+    // A client that still waits for 100 Continue may or may not send its body now: the connection cannot be
+    // used again.
     this.#response.writeHead(status, this.#isExpecting ? { ...headers, connection: 'close' } : headers);
   }
 

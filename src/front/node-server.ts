@@ -1,9 +1,9 @@
 /**
  * HttpServer over node:http(s) and ws: TLS listeners, and platforms without the uWebSockets.js binary.
  *
- * Node's requestTimeout is off, since it ends every upload that takes longer than five minutes; our own rule cuts a body
- * that brings too little while we wait for it, and a reader that takes nothing. 100 Continue is sent when the body is
- * first wanted, so that a refusal costs the client no upload.
+ * Node's requestTimeout is off, since it ends every upload that takes longer than five minutes; our own rule
+ * cuts a body that brings too little while we wait for it, and a reader that takes nothing. 100 Continue is
+ * sent when the body is first wanted, so that a refusal costs the client no upload.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -193,7 +193,10 @@ export class NodeServer implements HttpServer {
     }
   }
 
-  /** The parser's own refusals. An answer that is under way on the connection must not get another one mixed in. */
+  /**
+   * The parser's own refusals. An answer that is under way on the connection must not get another one mixed
+   * in.
+   */
   #onClientError(error: Error & { code?: string }, socket: Socket): void {
     const isBusy = [...this.#active].some(exchange => exchange.socket === socket);
     if (isBusy || !socket.writable || socket.bytesRead === 0) {
@@ -268,7 +271,13 @@ function refuse(response: ServerResponse, status: number, message: string): void
 }
 
 function endSocket(socket: Socket, status: number, body: Uint8Array): void {
-  const head = `HTTP/1.1 ${status} Refused\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+  const lines = [
+    `HTTP/1.1 ${status} Refused`,
+    'connection: close',
+    'content-type: application/json',
+    `content-length: ${body.length}`,
+  ];
+  const head = `${lines.join('\r\n')}\r\n\r\n`;
   socket.end(Buffer.concat([Buffer.from(head), body]));
   socket.once('finish', () => socket.destroy());
 }

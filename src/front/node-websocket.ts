@@ -1,6 +1,6 @@
 /**
- * WebSockets over the ws package. Its send() queues without a bound; ours asks to wait above a low mark and refuses
- * above the maximum. Per-message deflate is off: it would only cost, and a bomb could hide in it.
+ * WebSockets over the ws package. Its send() queues without a bound; ours asks to wait above a low mark and
+ * refuses above the maximum. Per-message deflate is off: it would only cost, and a bomb could hide in it.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';

@@ -1,6 +1,7 @@
 /**
- * Every error answer has one form and comes from here: {"error":{"code","message"}} with the status of the table of
- * codes. A Refusal is for the few statuses that HTTP itself asks for beside that table: 401, 405, 412, 416 and the like.
+ * Every error answer has one form and comes from here: {"error":{"code","message"}} with the status of the
+ * table of codes. A Refusal is for the few statuses that HTTP itself asks for beside that table: 401, 405,
+ * 412, 416 and the like.
  */
 import { BrokenInvariant } from '../base/assert.js';
 import { asStoreError, CODES, type Code, StoreError } from '../base/errors.js';

@@ -1,6 +1,7 @@
 /**
- * A request body between a server and its reader, the same for both servers: holds what comes before start(), keeps the
- * pause, and says the end exactly once. The server calls deliver() and abort(); the reader has HttpBody.
+ * A request body between a server and its reader, the same for both servers: holds what comes before start(),
+ * keeps the pause, and says the end exactly once. The server calls deliver() and abort(); the reader has
+ * HttpBody.
  */
 import { assert, BrokenInvariant } from '../base/assert.js';
 import { OVERRUN_SIZE_MAX } from '../base/limits.js';
@@ -115,7 +116,9 @@ export class RequestBody implements HttpBody {
   }
 }
 
-/** Delivers to a sink that may throw: then its own request pays (false: cut the connection), not the process. */
+/**
+ * Delivers to a sink that may throw: then its own request pays (false: cut the connection), not the process.
+ */
 export function deliverTo(body: RequestBody, bytes: Uint8Array, isLast: boolean): boolean {
   try {
     return body.deliver(bytes, isLast);

@@ -1,6 +1,7 @@
 /**
- * Checks a request's head, the same for both servers: what one parser lets through and another reads differently is how
- * requests are smuggled past a proxy, so whatever is ambiguous is refused and the connection closed.
+ * Checks a request's head, the same for both servers: what one parser lets through and another reads
+ * differently is how requests are smuggled past a proxy, so whatever is ambiguous is refused and the
+ * connection closed.
  */
 import { REQUEST_HEADER_COUNT_MAX } from '../base/limits.js';
 import type { HttpRequestHead } from './http.js';

@@ -1,5 +1,6 @@
 /**
- * A route, described once: the router finds it, auth.ts says who may, its schemas check what comes, openapi.ts prints it.
+ * A route, described once: the router finds it, auth.ts says who may, its schemas check what comes,
+ * openapi.ts prints it.
  */
 import type { z } from 'zod';
 import type { User } from './auth.js';

@@ -1,6 +1,6 @@
 /**
- * Finds the route of a request, admits its user, checks what it brings, runs it and answers: the one place where results
- * and failures become HTTP answers.
+ * Finds the route of a request, admits its user, checks what it brings, runs it and answers: the one place
+ * where results and failures become HTTP answers.
  */
 import { z } from 'zod';
 import { assert } from '../base/assert.js';
@@ -135,8 +135,9 @@ export class Router {
   }
 
   /**
-   * An answer in front of a body that nobody will read. Closing at once would reset the connection and could take the
-   * answer with it: the client gets it all but its end, has a while to notice, then the connection closes.
+   * An answer in front of a body that nobody will read. Closing at once would reset the connection and could
+   * take the answer with it: the client gets it all but its end, has a while to notice, then the connection
+   * closes.
    */
   async #sendEarly(
     response: HttpResponse,

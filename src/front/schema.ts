@@ -1,6 +1,6 @@
 /**
- * What requests and answers look like, once: the same zod schemas check requests and become the OpenAPI document.
- * Sizes are numbers of bytes, times ISO 8601 UTC.
+ * What requests and answers look like, once: the same zod schemas check requests and become the OpenAPI
+ * document. Sizes are numbers of bytes, times ISO 8601 UTC.
  */
 import { extendZodWithOpenApi } from '@asteasolutions/zod-to-openapi';
 import { z } from 'zod';
@@ -33,7 +33,7 @@ export const userParams = z.strictObject({ user: plainName });
 export const fileParams = z.strictObject({
   container: plainName,
   path: z.string().meta({
-    description: `Percent-encoded UTF-8, 1 to ${FILE_NAME_SIZE_MAX} bytes without NUL. '%2F' is a slash like any other.`,
+    description: `Percent-encoded UTF-8, 1 to ${FILE_NAME_SIZE_MAX} bytes without NUL; '%2F' is a slash.`,
   }),
 });
 

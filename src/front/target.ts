@@ -1,7 +1,7 @@
 /**
- * What a request target names: path segments and queries are percent-decoded exactly once, strictly. A file's name is
- * what stands behind /files/ as bytes: '%2F' is a slash like any other, '..' and '//' mean nothing. It never becomes a
- * path of this machine.
+ * What a request target names: path segments and queries are percent-decoded exactly once, strictly. A file's
+ * name is what stands behind /files/ as bytes: '%2F' is a slash like any other, '..' and '//' mean nothing.
+ * It never becomes a path of this machine.
  */
 
 import { StoreError } from '../base/errors.js';

@@ -1,7 +1,8 @@
 /**
- * One answer over uWebSockets.js. The status and headers are kept until the first byte, since the library wants all of
- * it inside one cork; with a Content-Length the body goes through tryEnd(), which copies nothing and tells how much the
- * kernel took, otherwise through chunked write(), which copies what the kernel did not take.
+ * One answer over uWebSockets.js. The status and headers are kept until the first byte, since the library
+ * wants all of it inside one cork; with a Content-Length the body goes through tryEnd(), which copies nothing
+ * and tells how much the kernel took, otherwise through chunked write(), which copies what the kernel did not
+ * take.
  */
 
 import type * as Uws from 'uWebSockets.js';
@@ -15,7 +16,10 @@ export function statusLine(status: number): string {
 }
 
 export interface UwsResponseEvents {
-  /** The next call ends the answer: the last moment at which the raw object may be touched. May be called twice. */
+  /**
+   * The next call ends the answer: the last moment at which the raw object may be touched. May be called
+   * twice.
+   */
   onEnding(): void;
   /** Once; the raw object is dead. */
   onClosed(response: UwsResponse): void;
@@ -145,7 +149,9 @@ export class UwsResponse implements HttpResponse {
     raw.cork(() => write(raw));
   }
 
-  /** Inside a cork. Content-Length is written by tryEnd() and end() themselves, Connection by a closing end(). */
+  /**
+   * Inside a cork. Content-Length is written by tryEnd() and end() themselves, Connection by a closing end().
+   */
   #flushHead(isClosing = false): void {
     if (this.#isFlushed) return;
     this.#isFlushed = true;

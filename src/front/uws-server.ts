@@ -1,14 +1,15 @@
 /**
- * HttpServer over uWebSockets.js (npm alias of uws-pack 20.0.8): plain HTTP and WebSocket, no TLS (writing while bulk
- * data arrives resets TLS connections in this build).
+ * HttpServer over uWebSockets.js (npm alias of uws-pack 20.0.8): plain HTTP and WebSocket, no TLS (writing
+ * while bulk data arrives resets TLS connections in this build).
  *
- * Rules this build forces, each one reproduced: onAborted is attached before anything else and nothing may be thrown
- * out of a callback, or the whole process ends; data is valid inside onData only; resume() after the end throws; an answer
- * to HEAD is written as a Content-Length header and endWithoutBody(). What it does by itself and cannot be changed: idle
- * connections and bodies below 16 KB/s are closed after about 10 s, so are readers that take nothing for so long; 100
- * Continue is sent before we are asked; a request without Host or with a folded header is never answered and closed by
- * that timer; a request line that is split in front of or inside ' HTTP/1.1' is answered 505; single idle connections
- * cannot be closed, so a stop closes them with the last stream.
+ * Rules this build forces, each one reproduced: onAborted is attached before anything else and nothing may be
+ * thrown out of a callback, or the whole process ends; data is valid inside onData only; resume() after the
+ * end throws; an answer to HEAD is written as a Content-Length header and endWithoutBody(). What it does by
+ * itself and cannot be changed: idle connections and bodies below 16 KB/s are closed after about 10 s, so are
+ * readers that take nothing for so long; 100 Continue is sent before we are asked; a request without Host or
+ * with a folded header is never answered and closed by that timer; a request line that is split in front of
+ * or inside ' HTTP/1.1' is answered 505; single idle connections cannot be closed, so a stop closes them with
+ * the last stream.
  */
 import type * as Uws from 'uWebSockets.js';
 import { assert, BrokenInvariant } from '../base/assert.js';

@@ -1,6 +1,6 @@
 /**
- * WebSockets over uWebSockets.js. The library would drop messages beyond maxBackpressure without a word: it is switched
- * off (0), and our own bound refuses instead.
+ * WebSockets over uWebSockets.js. The library would drop messages beyond maxBackpressure without a word: it
+ * is switched off (0), and our own bound refuses instead.
  */
 import type * as Uws from 'uWebSockets.js';
 import { assert } from '../base/assert.js';

@@ -1,4 +1,7 @@
-/** Small handlers over the HttpServer interface that protocol tests drive: echo of digests, streams of a known pattern. */
+/**
+ * Small handlers over the HttpServer interface that protocol tests drive: echo of digests, streams of a known
+ * pattern.
+ */
 import { createHash } from 'node:crypto';
 import type {
   BodySink,
