@@ -35,7 +35,8 @@ export async function writeCheckpoint(
   isStopped: () => boolean = () => false,
 ): Promise<void> {
   const snapshot = await beginCheckpoint(group);
-  const found = await writeFiles(group, snapshot, isStopped);
+  const batchBytes = context.checkpointBatch ?? CHECKPOINT_BATCH_BYTES;
+  const found = await writeFiles(group, snapshot, batchBytes, isStopped);
   if (found === undefined) return;
   if (found.fileCount !== snapshot.fileCount || !found.digest.equals(snapshot.digest)) {
     return rebuildView(context, group, found.fileCount, snapshot.fileCount);
@@ -87,6 +88,7 @@ function containerRow({ id, name, createdMs }: ContainerState): ContainerRow {
 async function writeFiles(
   group: OpenedGroup,
   snapshot: Snapshot,
+  batchBytes: number,
   isStopped: () => boolean,
 ): Promise<{ digest: SetDigest; fileCount: number } | undefined> {
   const digest = new SetDigest();
@@ -99,7 +101,7 @@ async function writeFiles(
     fileCount += 1;
     batch.push(row);
     bytes += encodeRecord(row).length;
-    if (bytes < CHECKPOINT_BATCH_BYTES) continue;
+    if (bytes < batchBytes) continue;
     if (isStopped()) return undefined; // BEGIN without END counts for nothing
     await group.commit(recordsChange(batch));
     batch = [];

@@ -40,6 +40,8 @@ export interface CatalogContext {
   readonly openStore?: (directory: string) => Promise<KvStore>;
   /** Payload bytes of log after which a checkpoint is written; tests take less. */
   readonly checkpointInterval?: number;
+  /** Bytes of a checkpoint's entries that are appended together; tests take less. */
+  readonly checkpointBatch?: number;
   /** Nothing is written to disks, and no background work is done: offline checks. */
   readonly isReadOnly?: boolean;
 }

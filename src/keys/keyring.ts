@@ -285,7 +285,7 @@ export class Keyring {
   }
 }
 
-function freshKey(): Uint8Array {
+function freshKey(): Uint8Array<ArrayBuffer> {
   return new Uint8Array(randomBytes(KEY_SIZE));
 }
 
