@@ -8,9 +8,6 @@
 namespace granary {
 namespace {
 
-// First 8 bytes of SHA-256 of "Granary log segment v1" and of "Granary log record v1".
-constexpr uint64_t kSegmentMagic = 0xda1699613aec31a9;
-constexpr uint64_t kRecordMagic = 0x673c121bab540ed5;
 constexpr size_t kSegmentCrcAt = kLogSegmentHeaderSize - 4;
 constexpr size_t kRecordCrcAt = kLogRecordHeaderSize - 4;
 constexpr size_t kIdPrefixSize = 8;
@@ -47,7 +44,7 @@ void EncodeLogSegmentHeader(const LogSegmentHeader& header, Bytes out) {
   Buffer fields;
   fields.reserve(kLogSegmentHeaderSize);
   Writer writer(&fields);
-  writer.Put(kSegmentMagic);
+  writer.Put(kLogSegmentMagic);
   writer.Put(kLogVersion);
   writer.Put(header.is_sealed ? kFlagSealed : 0u);
   writer.Put(uint64_t{0});  // features
@@ -65,7 +62,7 @@ void EncodeLogSegmentHeader(const LogSegmentHeader& header, Bytes out) {
 Status DecodeLogSegmentHeader(ConstBytes in, LogSegmentHeader* header) {
   if (in.size() < kLogSegmentHeaderSize) return Corrupt("segment: shorter than its header");
   BoundedReader reader(in.first(kSegmentCrcAt));
-  if (reader.Take<uint64_t>() != kSegmentMagic) return Corrupt("segment: wrong magic");
+  if (reader.Take<uint64_t>() != kLogSegmentMagic) return Corrupt("segment: wrong magic");
   if (LoadLittle<uint32_t>(in.data() + kSegmentCrcAt) != Crc32c(in.first(kSegmentCrcAt))) {
     return Corrupt("segment: wrong header checksum");
   }
@@ -106,7 +103,7 @@ LogHash EncodeLogRecord(const LogPlace& place, const LogRecordHeader& header, Co
   const size_t start = out->size();
   out->reserve(start + header.RecordSize());
   Writer writer(out);
-  writer.Put(kRecordMagic);
+  writer.Put(kLogRecordMagic);
   writer.Put(header.type);
   writer.Put(static_cast<uint8_t>(header.is_sealed ? kFlagSealed : 0));
   writer.Put(uint16_t{0});
@@ -137,7 +134,7 @@ LogHash HashLogRecord(const LogRecordHeader& header, ConstBytes encoded) {
 Status DecodeLogRecordHeader(const LogSegmentId& segment_id, ConstBytes in, LogRecordHeader* header) {
   if (in.size() < kLogRecordHeaderSize) return Corrupt("record: shorter than its header");
   BoundedReader reader(in.first(kLogRecordHeaderSize));
-  if (reader.Take<uint64_t>() != kRecordMagic) return Corrupt("record: wrong magic");
+  if (reader.Take<uint64_t>() != kLogRecordMagic) return Corrupt("record: wrong magic");
   if (LoadLittle<uint32_t>(in.data() + kRecordCrcAt) != Crc32c(in.first(kRecordCrcAt))) {
     return Corrupt("record: wrong header checksum");
   }

@@ -7,6 +7,9 @@
 
 namespace granary {
 
+// First 8 bytes of SHA-256 of "Granary log segment v1" and of "Granary log record v1".
+inline constexpr uint64_t kLogSegmentMagic = 0xda1699613aec31a9;
+inline constexpr uint64_t kLogRecordMagic = 0x673c121bab540ed5;
 inline constexpr uint32_t kLogVersion = 1;
 inline constexpr size_t kLogSegmentHeaderSize = 256;
 inline constexpr size_t kLogRecordHeaderSize = 64;

@@ -7,11 +7,6 @@
 namespace granary {
 namespace {
 
-// First 8 bytes of SHA-256 of "Granary data store v1", "Granary data store trailer v1", "Granary data store footer v1".
-constexpr uint64_t kHeaderMagic = 0xf3085d19063d7e6f;
-constexpr uint64_t kTrailerMagic = 0xd1d0e5275f8dfda3;
-constexpr uint64_t kFooterMagic = 0xa8b1cae3f16aa997;
-
 constexpr size_t kHeaderFieldsSize = 112;
 constexpr size_t kBlockCrcAt = kBlockSize - 4;
 constexpr size_t kFooterHeaderCopyAt = 128;
@@ -29,7 +24,7 @@ bool IsZero(ConstBytes bytes) {
 Buffer EncodeHeaderFields(const DataStoreHeader& header) {
   Buffer fields;
   Writer writer(&fields);
-  writer.Put(kHeaderMagic);
+  writer.Put(kDataStoreMagic);
   writer.Put(kDataStoreVersion);
   writer.Put(uint32_t{0});
   writer.Put(uint64_t{0});  // features
@@ -46,7 +41,7 @@ Buffer EncodeHeaderFields(const DataStoreHeader& header) {
 // Magic and checksum were checked.
 Status DecodeHeaderFields(ConstBytes fields, DataStoreHeader* header) {
   BoundedReader reader(fields);
-  if (reader.Take<uint64_t>() != kHeaderMagic) return Corrupt("header: wrong magic");
+  if (reader.Take<uint64_t>() != kDataStoreMagic) return Corrupt("header: wrong magic");
   const auto version = reader.Take<uint32_t>();
   const auto reserved = reader.Take<uint32_t>();
   const auto features = reader.Take<uint64_t>();
@@ -84,7 +79,7 @@ std::optional<Key> TrailerKey(const TrailerPlace& place, const TrailerHeader& he
 }
 
 void PutTrailerHeader(Writer* writer, const TrailerPlace& place, const TrailerHeader& header, Buffer* out) {
-  writer->Put(kTrailerMagic);
+  writer->Put(kDataStoreTrailerMagic);
   writer->Put(header.is_sealed ? kTrailerFlagSealed : 0u);
   writer->Put(uint32_t{0});
   writer->Put(header.incarnation);
@@ -207,7 +202,7 @@ void EncodeDataStoreHeader(const DataStoreHeader& header, Bytes block) {
 }
 
 Status DecodeDataStoreHeader(ConstBytes block, DataStoreHeader* header) {
-  RETURN_IF_ERROR(CheckBlock(block, kHeaderMagic, "header"));
+  RETURN_IF_ERROR(CheckBlock(block, kDataStoreMagic, "header"));
   if (!IsZero(block.subspan(kHeaderFieldsSize, kBlockCrcAt - kHeaderFieldsSize))) {
     return Corrupt("header: reserved bytes are not zero");
   }
@@ -217,7 +212,7 @@ Status DecodeDataStoreHeader(ConstBytes block, DataStoreHeader* header) {
 void EncodeDataStoreFooter(const DataStoreFooter& footer, Bytes block) {
   Buffer fields;
   Writer writer(&fields);
-  writer.Put(kFooterMagic);
+  writer.Put(kDataStoreFooterMagic);
   for (uint64_t value : {footer.trailer_offset, footer.trailer_size, footer.counts.file_bytes,
                          footer.counts.record_count, footer.counts.chunk_count, footer.counts.plain_bytes,
                          footer.counts.stored_bytes, footer.counts.blockmap_plain_bytes,
@@ -230,7 +225,7 @@ void EncodeDataStoreFooter(const DataStoreFooter& footer, Bytes block) {
 }
 
 Status DecodeDataStoreFooter(ConstBytes block, DataStoreFooter* footer) {
-  RETURN_IF_ERROR(CheckBlock(block, kFooterMagic, "footer"));
+  RETURN_IF_ERROR(CheckBlock(block, kDataStoreFooterMagic, "footer"));
   BoundedReader reader(block.subspan(8));
   for (uint64_t* value : {&footer->trailer_offset, &footer->trailer_size, &footer->counts.file_bytes,
                           &footer->counts.record_count, &footer->counts.chunk_count, &footer->counts.plain_bytes,
@@ -256,7 +251,7 @@ Status DecodeDataStoreFooter(ConstBytes block, DataStoreFooter* footer) {
 Status DecodeTrailerHeader(const DataStoreId& id, ConstBytes in, TrailerHeader* header) {
   if (in.size() < kTrailerHeaderSize) return Corrupt("trailer: cut off");
   BoundedReader reader(in.first(kTrailerHeaderSize));
-  if (reader.Take<uint64_t>() != kTrailerMagic) return Corrupt("trailer: wrong magic");
+  if (reader.Take<uint64_t>() != kDataStoreTrailerMagic) return Corrupt("trailer: wrong magic");
   if (LoadLittle<uint32_t>(in.data() + kTrailerCrcAt) != Crc32c(in.first(kTrailerCrcAt))) {
     return Corrupt("trailer: wrong header checksum");
   }

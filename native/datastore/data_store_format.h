@@ -8,6 +8,10 @@
 
 namespace granary {
 
+// First 8 bytes of SHA-256 of "Granary data store v1", "Granary data store trailer v1", "Granary data store footer v1".
+inline constexpr uint64_t kDataStoreMagic = 0xf3085d19063d7e6f;
+inline constexpr uint64_t kDataStoreTrailerMagic = 0xd1d0e5275f8dfda3;
+inline constexpr uint64_t kDataStoreFooterMagic = 0xa8b1cae3f16aa997;
 inline constexpr uint32_t kDataStoreVersion = 1;
 inline constexpr size_t kDataStoreHeaderSize = kBlockSize;  // records begin behind it
 inline constexpr size_t kDataStoreFooterSize = kBlockSize;  // the file's last block

@@ -7,7 +7,6 @@
 namespace granary {
 namespace {
 
-constexpr uint64_t kMagic = 0xb45c1ec41613da5f;  // SHA-256 of "Granary superblock v1", first 8 bytes
 constexpr size_t kFieldsSize = 96;
 constexpr size_t kDigestAt = kSuperblockSize - sizeof(Sha256Digest);
 constexpr uint32_t kFlagEncrypted = 1;
@@ -21,7 +20,7 @@ void EncodeSuperblock(const Superblock& superblock, Bytes block) {
   Buffer fields;
   fields.reserve(kFieldsSize);
   Writer writer(&fields);
-  writer.Put(kMagic);
+  writer.Put(kSuperblockMagic);
   writer.Put(superblock.format_version);
   writer.Put(superblock.is_encrypted ? kFlagEncrypted : 0u);
   writer.Put(superblock.features);
@@ -43,7 +42,7 @@ void EncodeSuperblock(const Superblock& superblock, Bytes block) {
 Status DecodeSuperblock(ConstBytes block, Superblock* superblock) {
   if (block.size() != kSuperblockSize) return Corrupt("not one block long");
   BoundedReader reader(block);
-  if (reader.Take<uint64_t>() != kMagic) return Corrupt("wrong magic");
+  if (reader.Take<uint64_t>() != kSuperblockMagic) return Corrupt("wrong magic");
   const Sha256Digest digest = Sha256({block.first(kDigestAt)});
   if (std::memcmp(digest.data(), block.data() + kDigestAt, digest.size()) != 0) return Corrupt("wrong digest");
   superblock->format_version = reader.Take<uint32_t>();

@@ -7,6 +7,7 @@
 namespace granary {
 
 inline constexpr size_t kSuperblockSize = kBlockSize;
+inline constexpr uint64_t kSuperblockMagic = 0xb45c1ec41613da5f;  // SHA-256 of "Granary superblock v1", first 8 bytes
 
 void EncodeSuperblock(const Superblock& superblock, Bytes block);
 // kCorrupt; kUnsupported for a version or a feature we do not know (the digest fits).

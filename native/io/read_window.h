@@ -8,7 +8,7 @@ namespace granary {
 
 class ReadWindow {
  public:
-  static constexpr size_t kSize = 1 << 20;  // read at a time; more when a caller asks for more
+  static constexpr size_t kSize = 256 << 10;  // read at a time; more when a caller asks for more
 
   explicit ReadWindow(File* file) : file_(file) {}
   // All that is buffered from `offset` on, at least `size` bytes; fewer only at the end of the file. Valid until the
