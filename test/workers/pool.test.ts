@@ -106,6 +106,12 @@ describe('lane', () => {
     await Promise.all(queued);
   });
 
+  test('the threads run what was built, with the addon, when the lane itself is TypeScript', async () => {
+    const lane = createLane({ name: 'built', workerCount: 1, slabCount: 1 });
+    lanes.push(lane);
+    expect((await lane.call('layout')).rowSize).toBe(ROW_SIZE);
+  });
+
   test('restores may hold their share of the slabs, and of few slabs at least one', () => {
     expect(laneOf(1, 8).restoreSlabs.countMax).toBe(8 * RESTORE_SLAB_SHARE);
     expect(laneOf(1, 1).restoreSlabs.countMax).toBe(1);
