@@ -34,6 +34,7 @@ import type {
   OpenGroup,
 } from './types.js';
 import { Users } from './users.js';
+import { type VerifyOptions, type VerifyResult, verifyGroups } from './verify.js';
 
 export const DEFAULT_GROUP = 'DefaultGroup';
 
@@ -162,7 +163,12 @@ export class GranaryCatalog implements Catalog {
     return this.#group(name).demandOpen();
   }
 
-  /** The group behind the interface: for verify, rebuild, statistics and the tests. */
+  /** All groups, open or not: for verify and rebuild. */
+  get groups(): readonly Group[] {
+    return [...this.#groups.values()];
+  }
+
+  /** The open group behind the interface. */
   openedGroup(name: string): OpenedGroup {
     return this.#group(name).demandOpen();
   }
@@ -221,6 +227,11 @@ export class GranaryCatalog implements Catalog {
       groups.map(async group => groupSums(group.state.totals, await group.space.refresh())),
     );
     return byteStatistics(addSums(sums));
+  }
+
+  /** Walks all references; with `full`, reads all data stores. NOT_FOUND: there is no such group. */
+  async verify(options: VerifyOptions, group?: string): Promise<VerifyResult> {
+    return verifyGroups(group === undefined ? this.groups : [this.#group(group)], options);
   }
 
   async close(): Promise<void> {

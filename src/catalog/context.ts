@@ -42,6 +42,8 @@ export interface CatalogContext {
   readonly checkpointInterval?: number;
   /** Bytes of a checkpoint's entries that are appended together; tests take less. */
   readonly checkpointBatch?: number;
+  /** Views of these groups are removed when the group has been attached, and made anew: rebuild. */
+  readonly discardViews?: { has(group: string): boolean };
   /** Nothing is written to disks, and no background work is done: offline checks. */
   readonly isReadOnly?: boolean;
 }

@@ -237,7 +237,6 @@ export class GroupState {
   }
 
   #removeContainer(containerId: number, batch: Batch): void {
-    this.#restoring?.noteContainerGone(containerId);
     const container = this.containers.get(containerId);
     if (container === undefined) return;
     const { name, createdMs } = container;

@@ -4,7 +4,7 @@
  */
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import type { Keyring } from '../keys/keyring.js';
-import type { AttachReport, EngineHandle } from '../native/binding.js';
+import type { AttachReport, DiskHandle, EngineHandle } from '../native/binding.js';
 import { DATA_STORE_ID_SIZE, FINGERPRINT_SIZE } from '../native/binding.js';
 import type { KvStore } from '../view/kv.js';
 import { condemnView, type OpenedView, openView } from '../view/open-view.js';
@@ -78,6 +78,10 @@ export class OpenedGroup implements OpenGroup {
 
   get engine(): EngineHandle {
     return this.#parts.report.engine;
+  }
+
+  get disk(): DiskHandle {
+    return this.#parts.context.disk;
   }
 
   get report(): AttachReport {
@@ -219,6 +223,7 @@ async function openState(
       ...(keyring.isEncrypted ? { viewKey: keyring.ring.viewKey } : {}),
       ...(context.openStore === undefined ? {} : { openStore: context.openStore }),
     });
+  if (context.discardViews?.has(entry.name) === true) await removeDirectory(viewDirectory);
   let opened = await open();
   noteReplaced(context, entry, opened);
   try {

@@ -13,7 +13,6 @@ export class Restoring {
   readonly end: number;
   readonly #digest = new SetDigest();
   readonly #goneFiles = new Set<string>();
-  readonly #goneContainers = new Set<number>();
   #fileCount = 0;
   #containerCount = 0;
 
@@ -26,10 +25,6 @@ export class Restoring {
     this.#goneFiles.add(key);
   }
 
-  noteContainerGone(containerId: number): void {
-    this.#goneContainers.add(containerId);
-  }
-
   takesFile(row: FileRow, sequence: number, current: FileRow | undefined): boolean {
     if (!this.#isWithin(sequence)) return false;
     this.#digest.add(row);
@@ -37,11 +32,12 @@ export class Restoring {
     return current === undefined && !this.#goneFiles.has(fileMapKey(row));
   }
 
+  /** Containers follow BEGIN in the same append: nothing can have come between. */
   takesContainer(row: ContainerRow, sequence: number): boolean {
     if (!this.#isWithin(sequence)) return false;
     this.#digest.add(row);
     this.#containerCount += 1;
-    return !this.#goneContainers.has(row.containerId);
+    return true;
   }
 
   /** CORRUPT when the checkpoint's entries are not those that it was made of. */

@@ -1,0 +1,55 @@
+/**
+ * `granary rebuild`: makes the views anew from data stores and logs alone, with no server running. The view goes only after the group
+ * has been attached, so that nobody else's is taken away.
+ */
+import { StoreError } from '../base/errors.js';
+import { type CatalogParameters, GranaryCatalog } from './catalog.js';
+import type { Group } from './group.js';
+import { PlaceFiller } from './place-filler.js';
+
+export interface RebuildReport {
+  readonly group: string;
+  /** Log records applied. */
+  readonly records: number;
+  readonly containers: number;
+  readonly files: number;
+  readonly dataStores: number;
+  /** Entered into the table of places. */
+  readonly fingerprints: number;
+  /** Why this group's view could not be made anew: locked, damaged, in use. */
+  readonly failure?: string;
+}
+
+/** NOT_FOUND: there is no such group. Without a name all groups are done. */
+export async function rebuildViews(parameters: CatalogParameters, name?: string): Promise<RebuildReport[]> {
+  const discardViews = { has: (group: string) => name === undefined || group === name };
+  const context = { ...parameters.context, discardViews };
+  const catalog = await GranaryCatalog.open({ ...parameters, context });
+  try {
+    const groups = catalog.groups.filter(group => discardViews.has(group.name));
+    if (groups.length === 0) throw new StoreError('NOT_FOUND', `there is no storage group '${name}'`);
+    const reports: RebuildReport[] = [];
+    for (const group of groups) reports.push(await reportOf(group));
+    return reports;
+  } finally {
+    await catalog.close();
+  }
+}
+
+async function reportOf(group: Group): Promise<RebuildReport> {
+  const { opened } = group;
+  if (opened === undefined) {
+    const nothing = { records: 0, containers: 0, files: 0, dataStores: 0, fingerprints: 0 };
+    return { group: group.name, ...nothing, failure: group.info.failure ?? 'the group is locked' };
+  }
+  const fingerprints = await new PlaceFiller(opened).fill(() => false);
+  const { dataStoreCount } = await opened.space.refresh();
+  return {
+    group: group.name,
+    records: opened.replayed.records,
+    containers: opened.state.containers.size,
+    files: opened.state.totals.files,
+    dataStores: dataStoreCount,
+    fingerprints,
+  };
+}

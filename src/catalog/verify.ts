@@ -1,0 +1,224 @@
+/**
+ * `granary verify`: are all references whole? Every file's blockmap is walked and each of its chunks is looked for; with `full` every
+ * record of every data store is read as well. Damage is named by the structure it is in: superblock copies, log, view, data store, file.
+ */
+import { asStoreError, hasCode, StoreError } from '../base/errors.js';
+import { ROWS_MAX } from '../base/limits.js';
+import {
+  FINGERPRINT_SIZE,
+  ROW_SIZE,
+  ROW_STATE_OFFSET,
+  type RowsReport,
+  STATE_KNOWN,
+} from '../native/binding.js';
+import { sharedBytes } from '../workers/shared-bytes.js';
+import type { Group } from './group.js';
+import type { OpenedGroup } from './opened-group.js';
+import { type FileRow, RecordType } from './record.js';
+import { SetDigest } from './set-digest.js';
+
+const COPIES_WANTED = 4;
+
+export interface Finding {
+  readonly group: string;
+  readonly structure: 'group' | 'superblock' | 'log' | 'view' | 'data store' | 'file';
+  /** Which one: a data store's id, `container/path` of a file. */
+  readonly name: string;
+  readonly reason: string;
+  /** It has been repaired, or is survived by a copy. */
+  readonly isHealed: boolean;
+}
+
+export interface VerifyResult {
+  readonly files: number;
+  readonly chunks: number;
+  readonly dataStores: number;
+  /** Bytes of data stores that were read (`full`). */
+  readonly bytes: number;
+  readonly findings: readonly Finding[];
+}
+
+export interface VerifyOptions {
+  readonly full: boolean;
+  /** Gives up in the middle; what was found so far is answered. */
+  readonly signal?: AbortSignal;
+}
+
+/** The catalog must be open; reads go on beside it. */
+export async function verifyGroups(groups: readonly Group[], options: VerifyOptions): Promise<VerifyResult> {
+  const totals = { files: 0, chunks: 0, dataStores: 0, bytes: 0 };
+  const findings: Finding[] = [];
+  for (const group of groups) {
+    const { opened } = group;
+    if (opened === undefined) {
+      const reason = group.info.failure ?? 'the group is locked: it has not been verified';
+      findings.push({ group: group.name, structure: 'group', name: group.name, reason, isHealed: false });
+      continue;
+    }
+    const check = new GroupCheck(opened, findings, options);
+    await check.superblock(group.entry.path);
+    check.recovery();
+    if (options.full) await check.dataStores();
+    await check.filesAndView();
+    for (const field of ['files', 'chunks', 'dataStores', 'bytes'] as const)
+      totals[field] += check.totals[field];
+  }
+  return { ...totals, findings };
+}
+
+class GroupCheck {
+  readonly totals = { files: 0, chunks: 0, dataStores: 0, bytes: 0 };
+  readonly #group: OpenedGroup;
+  readonly #findings: Finding[];
+  readonly #signal: AbortSignal | undefined;
+  /** Chunks that lie in damaged records, hex. */
+  readonly #damaged = new Set<string>();
+  readonly #rows = sharedBytes(ROWS_MAX * ROW_SIZE);
+
+  constructor(group: OpenedGroup, findings: Finding[], options: VerifyOptions) {
+    this.#group = group;
+    this.#findings = findings;
+    this.#signal = options.signal;
+  }
+
+  async superblock(directory: string): Promise<void> {
+    const { superblockCopies } = await this.#group.lane.call('probeGroup', directory, this.#group.disk);
+    if (superblockCopies >= COPIES_WANTED) return;
+    this.#find('superblock', directory, `${superblockCopies} of ${COPIES_WANTED} copies are valid`, true);
+  }
+
+  /** What the start has found. */
+  recovery(): void {
+    const { logRecordsRepaired, damaged } = this.#group.report;
+    if (logRecordsRepaired > 0) {
+      this.#find('log', this.#group.name, `${logRecordsRepaired} records came from the other copy`, true);
+    }
+    for (const { id, reason } of damaged) this.#find('data store', id, reason, false);
+    const { rebuilt } = this.#group.replayed;
+    if (rebuilt !== undefined)
+      this.#find('view', this.#group.name, `made anew at the start: ${rebuilt}`, true);
+  }
+
+  async dataStores(): Promise<void> {
+    const { lane, engine } = this.#group;
+    for (const { id } of await lane.call('listDataStores', engine)) {
+      if (this.#signal?.aborted === true) return;
+      try {
+        const report = await lane.call('verifyDataStore', engine, id);
+        this.totals.bytes += report.bytes;
+        for (const { offset, reason, fingerprints } of report.damages) {
+          this.#find('data store', id, `at ${offset}: ${reason}`, false);
+          this.#noteDamaged(fingerprints);
+        }
+      } catch (thrown) {
+        this.#find('data store', id, asStoreError(thrown).message, false);
+      }
+      this.totals.dataStores += 1;
+    }
+  }
+
+  /** Walks the files as they are at one moment, and compares them with what the commits have counted. */
+  async filesAndView(): Promise<void> {
+    const { state, queue } = this.#group;
+    let files: AsyncIterable<FileRow> | undefined;
+    const digest = new SetDigest();
+    let wanted: Uint8Array = digest.bytes;
+    await queue.exclusive(async () => {
+      files = state.index.scan();
+      wanted = state.digest;
+      for (const { id: containerId, name, createdMs } of state.containers.values()) {
+        digest.add({ type: RecordType.CHECKPOINT_CONTAINER, containerId, name, createdMs });
+      }
+    });
+    try {
+      for await (const row of files!) {
+        if (this.#signal?.aborted === true) return;
+        digest.add(row);
+        await this.#file(row);
+      }
+      if (digest.equals(wanted)) return;
+      this.#find('view', this.#group.name, 'its files are not those that were committed: rebuild it', false);
+    } catch (thrown) {
+      if (!hasCode(thrown, 'CORRUPT')) throw thrown;
+      this.#find('view', this.#group.name, `${asStoreError(thrown).message}: rebuild it`, false);
+    }
+  }
+
+  async #file(row: FileRow): Promise<void> {
+    this.totals.files += 1;
+    const container = this.#group.state.containers.get(row.containerId)?.name ?? row.containerId;
+    try {
+      for (let offset = 0; offset < row.size; ) {
+        const { rowCount, skip, covered } = await this.#readRows(row, offset);
+        const lost = await this.#lostRows(rowCount);
+        if (lost > 0) {
+          this.#find(
+            'file',
+            `${container}/${row.name}`,
+            `${lost} chunks from byte ${offset} on are lost`,
+            false,
+          );
+          return;
+        }
+        this.totals.chunks += rowCount;
+        offset += covered - skip;
+      }
+    } catch (thrown) {
+      if (!hasCode(thrown, 'CORRUPT')) throw thrown;
+      this.#find('file', `${container}/${row.name}`, asStoreError(thrown).message, false);
+    }
+  }
+
+  async #readRows(row: FileRow, offset: number): Promise<RowsReport> {
+    const { lane, engine } = this.#group;
+    const { root, rootLength, depth } = row;
+    const map = { root, rootLength, depth };
+    let previous: Uint8Array | undefined;
+    for (;;) {
+      const report = await lane.call('readRows', engine, map, offset, row.size - offset, this.#rows);
+      if (report.unresolved === undefined) return report;
+      await this.#resolve(report.unresolved, previous);
+      previous = report.unresolved;
+    }
+  }
+
+  /** Tells the engine where the view has this blockmap node. CORRUPT: nowhere, or it has been told before. */
+  async #resolve(node: Uint8Array, previous: Uint8Array | undefined): Promise<void> {
+    const place = await this.#group.places(node);
+    const isLost =
+      place.every(byte => byte === 0) || (previous !== undefined && Buffer.compare(node, previous) === 0);
+    if (isLost) throw lostNode(node);
+    await this.#group.lane.call('hintPlaces', this.#group.engine, place);
+  }
+
+  /** Chunks of the rows that are in no data store, or in a damaged record. */
+  async #lostRows(rowCount: number): Promise<number> {
+    const missing = await this.#group.lane.call('findRows', this.#group.engine, this.#rows, rowCount);
+    if (missing === 0 && this.#damaged.size === 0) return 0;
+    let lost = 0;
+    for (let index = 0; index < rowCount; index += 1) {
+      const row = this.#rows.subarray(index * ROW_SIZE, (index + 1) * ROW_SIZE);
+      const isFound = row[ROW_STATE_OFFSET] === STATE_KNOWN;
+      if (!isFound || this.#damaged.has(hexOf(row.subarray(0, FINGERPRINT_SIZE)))) lost += 1;
+    }
+    return lost;
+  }
+
+  #noteDamaged(fingerprints: Uint8Array): void {
+    for (let at = 0; at < fingerprints.length; at += FINGERPRINT_SIZE) {
+      this.#damaged.add(hexOf(fingerprints.subarray(at, at + FINGERPRINT_SIZE)));
+    }
+  }
+
+  #find(structure: Finding['structure'], name: string, reason: string, isHealed: boolean): void {
+    this.#findings.push({ group: this.#group.name, structure, name, reason, isHealed });
+  }
+}
+
+function lostNode(node: Uint8Array): StoreError {
+  return new StoreError('CORRUPT', `blockmap node ${hexOf(node)} is in no data store`);
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
