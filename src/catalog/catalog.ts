@@ -34,7 +34,6 @@ import type {
   OpenGroup,
 } from './types.js';
 import { Users } from './users.js';
-import { type VerifyOptions, type VerifyResult, verifyGroups } from './verify.js';
 
 export const DEFAULT_GROUP = 'DefaultGroup';
 
@@ -227,11 +226,6 @@ export class GranaryCatalog implements Catalog {
       groups.map(async group => groupSums(group.state.totals, await group.space.refresh())),
     );
     return byteStatistics(addSums(sums));
-  }
-
-  /** Walks all references; with `full`, reads all data stores. NOT_FOUND: there is no such group. */
-  async verify(options: VerifyOptions, group?: string): Promise<VerifyResult> {
-    return verifyGroups(group === undefined ? this.groups : [this.#group(group)], options);
   }
 
   async close(): Promise<void> {

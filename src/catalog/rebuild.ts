@@ -3,7 +3,8 @@
  * has been attached, so that nobody else's is taken away.
  */
 import { StoreError } from '../base/errors.js';
-import { type CatalogParameters, GranaryCatalog } from './catalog.js';
+import { GranaryCatalog } from './catalog.js';
+import type { CatalogContext } from './context.js';
 import type { Group } from './group.js';
 import { PlaceFiller } from './place-filler.js';
 
@@ -20,11 +21,24 @@ export interface RebuildReport {
   readonly failure?: string;
 }
 
-/** NOT_FOUND: there is no such group. Without a name all groups are done. */
-export async function rebuildViews(parameters: CatalogParameters, name?: string): Promise<RebuildReport[]> {
+export interface RebuildRequest {
+  readonly context: CatalogContext;
+  readonly dataDirectory: string;
+  /** All groups without it. */
+  readonly group?: string;
+  /** Of encrypted groups. */
+  readonly passphrase?: string;
+}
+
+/** NOT_FOUND: there is no such group. */
+export async function rebuildViews(request: RebuildRequest): Promise<RebuildReport[]> {
+  const { group: name, passphrase, dataDirectory } = request;
   const discardViews = { has: (group: string) => name === undefined || group === name };
-  const context = { ...parameters.context, discardViews };
-  const catalog = await GranaryCatalog.open({ ...parameters, context });
+  const catalog = await GranaryCatalog.open({
+    context: { ...request.context, discardViews },
+    dataDirectory,
+    ...(passphrase === undefined ? {} : { unlock: { passphrase } }),
+  });
   try {
     const groups = catalog.groups.filter(group => discardViews.has(group.name));
     if (groups.length === 0) throw new StoreError('NOT_FOUND', `there is no storage group '${name}'`);

@@ -19,84 +19,94 @@ import { SetDigest } from './set-digest.js';
 
 const COPIES_WANTED = 4;
 
-export interface Finding {
+export interface Damage {
   readonly group: string;
-  readonly structure: 'group' | 'superblock' | 'log' | 'view' | 'data store' | 'file';
-  /** Which one: a data store's id, `container/path` of a file. */
-  readonly name: string;
+  /** The structure and which one: `superblock`, `log`, `view`, `data store ID`, `file CONTAINER/PATH`. */
+  readonly what: string;
   readonly reason: string;
-  /** It has been repaired, or is survived by a copy. */
-  readonly isHealed: boolean;
 }
 
 export interface VerifyResult {
   readonly files: number;
   readonly chunks: number;
   readonly dataStores: number;
-  /** Bytes of data stores that were read (`full`). */
+  /** Bytes of data stores that were read (only when full). */
   readonly bytes: number;
-  readonly findings: readonly Finding[];
+  readonly damages: readonly Damage[];
+  /** What was damaged and has been repaired, or is survived by a copy. */
+  readonly healed: readonly Damage[];
 }
 
 export interface VerifyOptions {
-  readonly full: boolean;
+  /** Reads every record as well. */
+  readonly isFull: boolean;
+  /** Of this group only. */
+  readonly group?: string | undefined;
   /** Gives up in the middle; what was found so far is answered. */
   readonly signal?: AbortSignal;
 }
 
-/** The catalog must be open; reads go on beside it. */
-export async function verifyGroups(groups: readonly Group[], options: VerifyOptions): Promise<VerifyResult> {
+/** Works beside everything else. NOT_FOUND: there is no such group. */
+export async function verifySystem(
+  catalog: { readonly groups: readonly Group[] },
+  options: VerifyOptions,
+): Promise<VerifyResult> {
+  const groups = catalog.groups.filter(({ name }) => options.group === undefined || name === options.group);
+  if (groups.length === 0) throw new StoreError('NOT_FOUND', `there is no storage group '${options.group}'`);
   const totals = { files: 0, chunks: 0, dataStores: 0, bytes: 0 };
-  const findings: Finding[] = [];
+  const damages: Damage[] = [];
+  const healed: Damage[] = [];
   for (const group of groups) {
-    const { opened } = group;
-    if (opened === undefined) {
-      const reason = group.info.failure ?? 'the group is locked: it has not been verified';
-      findings.push({ group: group.name, structure: 'group', name: group.name, reason, isHealed: false });
+    if (group.opened === undefined) {
+      const reason = group.info.failure ?? 'it is locked: nothing of it has been verified';
+      damages.push({ group: group.name, what: 'storage group', reason });
       continue;
     }
-    const check = new GroupCheck(opened, findings, options);
+    const check = new GroupCheck(group.opened, { damages, healed }, options.signal);
     await check.superblock(group.entry.path);
     check.recovery();
-    if (options.full) await check.dataStores();
+    if (options.isFull) await check.dataStores();
     await check.filesAndView();
     for (const field of ['files', 'chunks', 'dataStores', 'bytes'] as const)
       totals[field] += check.totals[field];
   }
-  return { ...totals, findings };
+  return { ...totals, damages, healed };
 }
 
 class GroupCheck {
   readonly totals = { files: 0, chunks: 0, dataStores: 0, bytes: 0 };
   readonly #group: OpenedGroup;
-  readonly #findings: Finding[];
+  readonly #found: { readonly damages: Damage[]; readonly healed: Damage[] };
   readonly #signal: AbortSignal | undefined;
   /** Chunks that lie in damaged records, hex. */
   readonly #damaged = new Set<string>();
   readonly #rows = sharedBytes(ROWS_MAX * ROW_SIZE);
 
-  constructor(group: OpenedGroup, findings: Finding[], options: VerifyOptions) {
+  constructor(
+    group: OpenedGroup,
+    found: { readonly damages: Damage[]; readonly healed: Damage[] },
+    signal: AbortSignal | undefined,
+  ) {
     this.#group = group;
-    this.#findings = findings;
-    this.#signal = options.signal;
+    this.#found = found;
+    this.#signal = signal;
   }
 
   async superblock(directory: string): Promise<void> {
     const { superblockCopies } = await this.#group.lane.call('probeGroup', directory, this.#group.disk);
     if (superblockCopies >= COPIES_WANTED) return;
-    this.#find('superblock', directory, `${superblockCopies} of ${COPIES_WANTED} copies are valid`, true);
+    this.#heal('superblock', `${superblockCopies} of its ${COPIES_WANTED} copies are valid`);
   }
 
   /** What the start has found. */
   recovery(): void {
     const { logRecordsRepaired, damaged } = this.#group.report;
     if (logRecordsRepaired > 0) {
-      this.#find('log', this.#group.name, `${logRecordsRepaired} records came from the other copy`, true);
+      this.#heal('log', `${logRecordsRepaired} records came from the other copy`);
     }
-    for (const { id, reason } of damaged) this.#find('data store', id, reason, false);
+    for (const { id, reason } of damaged) this.#damage(`data store ${id}`, reason);
     const { rebuilt } = this.#group.replayed;
-    if (rebuilt !== undefined)
-      this.#find('view', this.#group.name, `made anew at the start: ${rebuilt}`, true);
+    if (rebuilt !== undefined) this.#heal('view', `it was made anew at the start: ${rebuilt}`);
   }
 
   async dataStores(): Promise<void> {
@@ -107,11 +117,11 @@ class GroupCheck {
         const report = await lane.call('verifyDataStore', engine, id);
         this.totals.bytes += report.bytes;
         for (const { offset, reason, fingerprints } of report.damages) {
-          this.#find('data store', id, `at ${offset}: ${reason}`, false);
+          this.#damage(`data store ${id}`, `at ${offset}: ${reason}`);
           this.#noteDamaged(fingerprints);
         }
       } catch (thrown) {
-        this.#find('data store', id, asStoreError(thrown).message, false);
+        this.#damage(`data store ${id}`, asStoreError(thrown).message);
       }
       this.totals.dataStores += 1;
     }
@@ -137,27 +147,23 @@ class GroupCheck {
         await this.#file(row);
       }
       if (digest.equals(wanted)) return;
-      this.#find('view', this.#group.name, 'its files are not those that were committed: rebuild it', false);
+      this.#damage('view', 'its files are not those that were committed: rebuild it');
     } catch (thrown) {
       if (!hasCode(thrown, 'CORRUPT')) throw thrown;
-      this.#find('view', this.#group.name, `${asStoreError(thrown).message}: rebuild it`, false);
+      this.#damage('view', `${asStoreError(thrown).message}: rebuild it`);
     }
   }
 
   async #file(row: FileRow): Promise<void> {
     this.totals.files += 1;
     const container = this.#group.state.containers.get(row.containerId)?.name ?? row.containerId;
+    const what = `file ${container}/${row.name}`;
     try {
       for (let offset = 0; offset < row.size; ) {
         const { rowCount, skip, covered } = await this.#readRows(row, offset);
         const lost = await this.#lostRows(rowCount);
         if (lost > 0) {
-          this.#find(
-            'file',
-            `${container}/${row.name}`,
-            `${lost} chunks from byte ${offset} on are lost`,
-            false,
-          );
+          this.#damage(what, `${lost} chunks from byte ${offset} on are lost`);
           return;
         }
         this.totals.chunks += rowCount;
@@ -165,7 +171,7 @@ class GroupCheck {
       }
     } catch (thrown) {
       if (!hasCode(thrown, 'CORRUPT')) throw thrown;
-      this.#find('file', `${container}/${row.name}`, asStoreError(thrown).message, false);
+      this.#damage(what, asStoreError(thrown).message);
     }
   }
 
@@ -210,8 +216,12 @@ class GroupCheck {
     }
   }
 
-  #find(structure: Finding['structure'], name: string, reason: string, isHealed: boolean): void {
-    this.#findings.push({ group: this.#group.name, structure, name, reason, isHealed });
+  #damage(what: string, reason: string): void {
+    this.#found.damages.push({ group: this.#group.name, what, reason });
+  }
+
+  #heal(what: string, reason: string): void {
+    this.#found.healed.push({ group: this.#group.name, what, reason });
   }
 }
 

@@ -6,6 +6,7 @@ import { StoreError } from '../../src/base/errors.js';
 import type {
   AttachParameters,
   AttachReport,
+  BlockmapRoot,
   EngineCounters,
   GroupFormat,
 } from '../../src/native/binding.js';
@@ -50,6 +51,9 @@ export class FakeDisk {
   };
   /** Closed data stores of every group: hex id to packed fingerprints. */
   readonly dataStores = new Map<string, Uint8Array>();
+  /** First bytes of roots (see draft) whose chunks cannot be found, or lie in a damaged record. */
+  readonly lostRoots = new Set<number>();
+  readonly damagedRoots = new Set<number>();
   readonly #failures: { verb: string; count: number; error: StoreError; isAfter: boolean }[] = [];
   readonly #gates = new Map<string, Promise<void>>();
   #engines = 0;
@@ -230,6 +234,28 @@ export class FakeDisk {
       return part.length / 32;
     },
     markInView: () => {},
+    // A file is rows of 100 bytes, each named by the first byte of its root.
+    readRows: (_engine: number, map: BlockmapRoot, offset: number, length: number, rows: Uint8Array) => {
+      rows.fill(0, 0, 40);
+      rows[0] = map.root[0]!;
+      return { rowCount: 1, skip: offset % 100, covered: Math.min(100, (offset % 100) + length) };
+    },
+    findRows: (_engine: number, rows: Uint8Array): number => {
+      const isLost = this.lostRoots.has(rows[0]!);
+      rows[36] = isLost ? 2 : 0;
+      return isLost ? 1 : 0;
+    },
+    verifyDataStore: () => ({
+      recordCount: 1,
+      chunkCount: 1,
+      bytes: 64,
+      damages: [...this.damagedRoots].map(root => ({
+        dataStore: '',
+        offset: 4096,
+        reason: 'its seal does not fit',
+        fingerprints: Uint8Array.from({ length: 32 }, (_, index) => (index === 0 ? root : 0)),
+      })),
+    }),
     counters: (engine: number): EngineCounters => ({
       chunkCount: 10,
       dataStoreCount: this.dataStores.size,

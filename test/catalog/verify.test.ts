@@ -1,0 +1,112 @@
+import { expect, test } from 'vitest';
+import { PlaceFiller } from '../../src/catalog/place-filler.js';
+import { doneKey, placeKey } from '../../src/catalog/places.js';
+import { rebuildViews } from '../../src/catalog/rebuild.js';
+import { verifySystem } from '../../src/catalog/verify.js';
+import { FakeDisk } from '../support/fake-log.js';
+import { draft, openCatalog } from '../support/open-catalog.js';
+
+const VIEW = '/data/groups/DefaultGroup/view';
+const STORE = 'ab'.repeat(24);
+
+async function filled() {
+  const disk = new FakeDisk();
+  const opened = await openCatalog(disk);
+  await opened.catalog.addContainer('c');
+  for (const [index, name] of ['one', 'two'].entries()) {
+    await opened.catalog.putFile('c', name, draft(100 * (index + 1), index + 1));
+  }
+  return { disk, group: opened.catalog.openedGroup('DefaultGroup'), ...opened };
+}
+
+test('nothing is damaged in a system that is whole', async () => {
+  const { catalog } = await filled();
+  expect(await verifySystem(catalog, { isFull: true })).toEqual({
+    files: 2,
+    chunks: 3,
+    dataStores: 0,
+    bytes: 0,
+    damages: [],
+    healed: [],
+  });
+});
+
+test('a file whose chunk is in no data store is named', async () => {
+  const { catalog, disk } = await filled();
+  disk.lostRoots.add(2);
+  const { damages } = await verifySystem(catalog, { isFull: false });
+  expect(damages).toEqual([
+    { group: 'DefaultGroup', what: 'file c/two', reason: expect.stringMatching(/are lost/) },
+  ]);
+});
+
+test('a damaged record is named with its data store and the files that need it', async () => {
+  const { catalog, disk } = await filled();
+  disk.dataStores.set(STORE, new Uint8Array(64));
+  disk.damagedRoots.add(1);
+  const { damages } = await verifySystem(catalog, { isFull: true });
+  expect(damages.map(damage => damage.what)).toEqual([`data store ${STORE}`, 'file c/one']);
+  expect((await verifySystem(catalog, { isFull: false })).damages).toEqual([]);
+});
+
+test('a view that has lost a file is named', async () => {
+  const { catalog, disk } = await filled();
+  const view = disk.views.get(VIEW)!;
+  for await (const [key] of view.scan({ from: Buffer.from('f'), to: Buffer.from('g'), limit: 1 })) {
+    await view.batch([{ type: 'del', key }]);
+  }
+  const { damages } = await verifySystem(catalog, { isFull: false });
+  expect(damages.map(damage => damage.what)).toEqual(['view']);
+});
+
+test('a locked group is not said to be whole', async () => {
+  const { catalog, disk } = await filled();
+  await catalog.addGroup({ name: 'e', encryption: 'static', passphrase: 'p' });
+  await catalog.close();
+  const { catalog: again } = await openCatalog(disk);
+  const { damages } = await verifySystem(again, { isFull: false });
+  expect(damages).toEqual([{ group: 'e', what: 'storage group', reason: expect.stringMatching(/locked/) }]);
+  await expect(verifySystem(again, { isFull: false, group: 'x' })).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+  });
+});
+
+test('rebuild makes the view anew from log and data stores, whatever was in it', async () => {
+  const { catalog, disk, context } = await filled();
+  const before = (await catalog.listFiles('c', {})).files;
+  const fingerprints = Uint8Array.from({ length: 320 }, (_, index) => index * 3);
+  disk.dataStores.set(STORE, fingerprints);
+  await catalog.close();
+  const view = disk.views.get(VIEW)!;
+  await view.batch([{ type: 'put', key: Buffer.from('f\0\0\0\x01ghost'), value: Buffer.from('ghost') }]);
+  const reports = await rebuildViews({ context, dataDirectory: '/data', group: 'DefaultGroup' });
+  expect(reports).toEqual([
+    { group: 'DefaultGroup', records: 4, containers: 1, files: 2, dataStores: 1, fingerprints: 10 },
+  ]);
+  const { catalog: again } = await openCatalog(disk);
+  expect((await again.listFiles('c', {})).files).toEqual(before);
+  const places = await again.openGroup('DefaultGroup').places(fingerprints);
+  expect(Buffer.from(places).toString('hex')).toBe(STORE.repeat(10));
+});
+
+test('a data store is marked only when all of its fingerprints are in the view', async () => {
+  const { disk, group } = await filled();
+  disk.dataStores.set(STORE, new Uint8Array(320).fill(7));
+  disk.calls.length = 0;
+  const release = disk.hold('markInView');
+  const filling = new PlaceFiller(group).fill(() => false);
+  while (!disk.calls.includes('markInView')) await new Promise(resolve => setImmediate(resolve));
+  const entries = await group.view.getMany([placeKey(new Uint8Array(32).fill(7)), doneKey(STORE)]);
+  expect(entries.every(entry => entry !== undefined)).toBe(true);
+  release();
+  expect(await filling).toBe(10);
+  // Once more, by a filler that knows nothing: it is marked again, not written again.
+  disk.calls.length = 0;
+  expect(await new PlaceFiller(group).fill(() => false)).toBe(0);
+  expect(disk.calls).toEqual(['listDataStores', 'markInView']);
+});
+
+test('places of fingerprints that the view does not have are zeros', async () => {
+  const { group } = await filled();
+  expect(await group.places(new Uint8Array(64))).toEqual(new Uint8Array(48));
+});
