@@ -179,7 +179,8 @@ void BlockWriter::StartThread() {
 void BlockWriter::Run() {
   Guard guard(mutex_);
   const auto has_work = [this] { return must_stop_ || (!queue_.empty() && !is_writing_); };
-  while (work_.wait_for(guard, std::chrono::seconds(kWriterIdleSeconds), has_work) && !must_stop_) WriteFront(&guard);
+  while (work_.wait_for(guard, std::chrono::seconds(kWriterIdleSeconds), has_work) && !must_stop_)
+    WriteFront(&guard);
   is_running_ = false;
 }
 

@@ -1,5 +1,6 @@
-// Appends bytes to a file in whole, block-aligned buffers written past the page cache, so that no block is ever written
-// twice. Full buffers go out on a thread of the object's own, which starts with the first one and ends when idle.
+// Appends bytes to a file in whole, block-aligned buffers written past the page cache, so that no block is
+// ever written twice. Full buffers go out on a thread of the object's own, which starts with the first one
+// and ends when idle.
 //
 // Threads: one appends; Sync may be called by any. A failure is final for the object.
 #ifndef GRANARY_DATASTORE_BLOCK_WRITER_H_
@@ -19,9 +20,9 @@
 namespace granary {
 
 inline constexpr size_t kWriteBufferSize = 1 << 20;
-inline constexpr size_t kWriteBufferCount = 3;           // one filling, one being written, one waiting
-inline constexpr uint64_t kAllocateStep = 16ull << 20;   // a file grows by that much at a time
-inline constexpr int kWriterIdleSeconds = 2;             // after which the thread ends
+inline constexpr size_t kWriteBufferCount = 3;          // one filling, one being written, one waiting
+inline constexpr uint64_t kAllocateStep = 16ull << 20;  // a file grows by that much at a time
+inline constexpr int kWriterIdleSeconds = 2;            // after which the thread ends
 
 class BlockWriter {
  public:
@@ -29,10 +30,11 @@ class BlockWriter {
   BlockWriter(std::shared_ptr<File> file, uint64_t offset, uint64_t allocated);
   ~BlockWriter();  // what was not synced may be lost
 
-  // Makes sure that the file has space for `size` more bytes: kNoSpace then, with nothing changed, and never later for
-  // bytes that were accepted. A full disk is thus no failure of the object.
+  // Makes sure that the file has space for `size` more bytes: kNoSpace then, with nothing changed, and never
+  // later for bytes that were accepted. A full disk is thus no failure of the object.
   Status Reserve(uint64_t size);
-  // Copies `bytes` behind what was appended before; returns where they begin in the file. Waits for a free buffer.
+  // Copies `bytes` behind what was appended before; returns where they begin in the file. Waits for a free
+  // buffer.
   Result<uint64_t> Append(ConstBytes bytes);
   // Fills up to the next block with zeros; returns where the next bytes will begin.
   Result<uint64_t> PadToBlock();
@@ -75,7 +77,7 @@ class BlockWriter {
   bool is_allocating_ = false;
   bool is_writing_ = false;
   bool is_syncing_ = false;
-  Status failure_;    // the first; sticks
+  Status failure_;  // the first; sticks
   std::thread thread_;
   bool is_running_ = false;
   bool must_stop_ = false;

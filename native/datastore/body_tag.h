@@ -1,5 +1,6 @@
-// How every sealed thing of this folder ends: body, then 16 bytes. In a sealed group they are the tag of AES-256-GCM over
-// the encrypted body, in an unsealed one XXH3-128 (canonical, big-endian) over the additional data and the plain body.
+// How every sealed thing of this folder ends: body, then 16 bytes. In a sealed group they are the tag of
+// AES-256-GCM over the encrypted body, in an unsealed one XXH3-128 (canonical, big-endian) over the
+// additional data and the plain body.
 #ifndef GRANARY_DATASTORE_BODY_TAG_H_
 #define GRANARY_DATASTORE_BODY_TAG_H_
 
@@ -8,7 +9,7 @@
 namespace granary {
 
 struct BodyPlace {
-  const Key* key;        // null: not sealed
+  const Key* key;  // null: not sealed
   NonceType type;
   uint64_t ordinal;
   ConstBytes additional;  // bound, not stored here

@@ -13,7 +13,9 @@ void ChunkTable::Reserve(size_t record_count, size_t chunk_count) {
 }
 
 void ChunkTable::Add(uint64_t offset, const RecordHeader& header, std::span<const TableRow> rows) {
-  Add({offset, header.ordinal, static_cast<uint32_t>(header.RecordSize()), header.plain_size, 0, 0, header.type}, rows);
+  Add({offset, header.ordinal, static_cast<uint32_t>(header.RecordSize()), header.plain_size, 0, 0,
+       header.type},
+      rows);
 }
 
 void ChunkTable::Add(Record record, std::span<const TableRow> rows) {
@@ -43,9 +45,9 @@ std::optional<ChunkPlace> ChunkTable::Find(const Fingerprint& fingerprint) const
 }
 
 ChunkPlace ChunkTable::PlaceOf(size_t chunk) const {
-  const auto behind = std::upper_bound(records_.begin(), records_.end(), chunk, [](size_t wanted, const Record& record) {
-    return wanted < record.first_chunk;
-  });
+  const auto behind =
+      std::upper_bound(records_.begin(), records_.end(), chunk,
+                       [](size_t wanted, const Record& record) { return wanted < record.first_chunk; });
   const Record& record = *(behind - 1);
   uint32_t plain_offset = 0;
   for (size_t before = record.first_chunk; before < chunk; ++before) plain_offset += chunks_[before].length;

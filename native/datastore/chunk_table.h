@@ -1,6 +1,6 @@
-// Which chunks a data store holds and where: what its trailer says, in memory. 36 bytes a chunk for fingerprint and
-// length, 5 to 10 for the hash index, 40 a record; a chunk's place is computed from its neighbours' lengths.
-// Not thread-safe by itself.
+// Which chunks a data store holds and where: what its trailer says, in memory. 36 bytes a chunk for
+// fingerprint and length, 5 to 10 for the hash index, 40 a record; a chunk's place is computed from its
+// neighbours' lengths. Not thread-safe by itself.
 #ifndef GRANARY_DATASTORE_CHUNK_TABLE_H_
 #define GRANARY_DATASTORE_CHUNK_TABLE_H_
 

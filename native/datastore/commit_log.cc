@@ -47,8 +47,12 @@ void PairSync::Run() {
 
 CommitLogFiles::CommitLogFiles(FileSystem* files, const std::string& directory, const Parameters& parameters,
                                bool read_only, RecoveredLog recovered)
-    : files_(files), directories_(directory), parameters_(parameters), read_only_(read_only),
-      segments_(std::move(recovered.segments)), last_hash_(recovered.last_hash) {
+    : files_(files),
+      directories_(directory),
+      parameters_(parameters),
+      read_only_(read_only),
+      segments_(std::move(recovered.segments)),
+      last_hash_(recovered.last_hash) {
   if (parameters.log_key != nullptr) log_key_ = *parameters.log_key;
   if (!segments_.empty()) last_sequence_ = segments_.back().last_sequence;
 }
@@ -76,7 +80,8 @@ uint64_t CommitLogFiles::file_bytes() const {
 }
 
 Status CommitLogFiles::Fail(const Status& status) {
-  failure_ = Status(status.code() == Code::kNoSpace ? Code::kIo : status.code(), "commit log: " + status.message());
+  failure_ =
+      Status(status.code() == Code::kNoSpace ? Code::kIo : status.code(), "commit log: " + status.message());
   return failure_;
 }
 
@@ -86,7 +91,8 @@ Status CommitLogFiles::CheckEntries(const std::vector<LogEntry>& entries) const 
   if (entries.empty()) return Status(Code::kInvalid, "commit log: nothing to append");
   for (const LogEntry& entry : entries) {
     if (entry.type == 0) return Status(Code::kInvalid, "commit log: type 0");
-    if (entry.payload.size() > kLogPayloadSizeMax) return Status(Code::kInvalid, "commit log: the payload is too long");
+    if (entry.payload.size() > kLogPayloadSizeMax)
+      return Status(Code::kInvalid, "commit log: the payload is too long");
   }
   return Status::Ok();
 }
@@ -137,9 +143,11 @@ Status CommitLogFiles::StartSegment() {
   return Status::Ok();
 }
 
-// A segment that takes `size` bytes more, allocated in both copies. kNoSpace before anything of them is written.
+// A segment that takes `size` bytes more, allocated in both copies. kNoSpace before anything of them is
+// written.
 Status CommitLogFiles::MakeRoom(uint64_t size) {
-  const bool is_full = active_ && active_->record_count > 0 && active_->end + size > parameters_.segment_size_target;
+  const bool is_full =
+      active_ && active_->record_count > 0 && active_->end + size > parameters_.segment_size_target;
   if (is_full) active_.reset();
   if (!active_) RETURN_IF_ERROR(StartSegment());
   const uint64_t wanted = RoundUp(active_->end + size, kLogAllocateStep);
@@ -154,7 +162,8 @@ Status CommitLogFiles::MakeRoom(uint64_t size) {
 }
 
 Status CommitLogFiles::WriteBatch(ConstBytes bytes) {
-  for (const std::unique_ptr<File>& file : active_->files) RETURN_IF_ERROR(file->WriteAt(active_->end, bytes));
+  for (const std::unique_ptr<File>& file : active_->files)
+    RETURN_IF_ERROR(file->WriteAt(active_->end, bytes));
   return pair_sync_.Sync(active_->files[0].get(), active_->files[1].get());
 }
 
@@ -172,8 +181,12 @@ Result<uint64_t> CommitLogFiles::Append(const std::vector<LogEntry>& entries) {
   bytes.reserve(size);
   LogHash hash = last_hash_;
   for (const LogEntry& entry : entries) {
-    header = {entry.type, active_->place.key != nullptr, header.batch_index, first + header.batch_index,
-              static_cast<uint32_t>(entry.payload.size()), hash};
+    header = {entry.type,
+              active_->place.key != nullptr,
+              header.batch_index,
+              first + header.batch_index,
+              static_cast<uint32_t>(entry.payload.size()),
+              hash};
     hash = EncodeLogRecord(active_->place, header, entry.payload, &bytes);
     ++header.batch_index;
   }
@@ -197,9 +210,11 @@ Status CommitLogFiles::ReadSegment(const LogSegment& segment, uint64_t from, uin
     const uint64_t sequence = reader.next_sequence();
     ASSIGN_OR_RETURN(const bool is_found, sequence < from ? reader.Skip() : reader.Next());
     if (!is_found) {
-      return Status(Code::kCorrupt, "commit log: record " + std::to_string(sequence) + " is damaged in both copies");
+      return Status(Code::kCorrupt,
+                    "commit log: record " + std::to_string(sequence) + " is damaged in both copies");
     }
-    if (sequence >= from) *must_stop = !each(sequence, {reader.record().header.type, reader.record().payload});
+    if (sequence >= from)
+      *must_stop = !each(sequence, {reader.record().header.type, reader.record().payload});
   }
   return Status::Ok();
 }
@@ -228,7 +243,8 @@ Status CommitLogFiles::DropBefore(uint64_t sequence) {
   uint64_t bound = 0;  // segments that begin before it go
   {
     std::lock_guard<std::mutex> guard(mutex_);
-    while (segments_.size() > 1 && segments_.front().last_sequence < sequence) segments_.erase(segments_.begin());
+    while (segments_.size() > 1 && segments_.front().last_sequence < sequence)
+      segments_.erase(segments_.begin());
     if (!segments_.empty()) bound = segments_.front().first_sequence;
   }
   for (const std::string& directory : directories_.copies) {
@@ -254,11 +270,13 @@ Status CommitLog::Create(FileSystem* files, const std::string& directory) {
 }
 
 Result<std::unique_ptr<CommitLog>> CommitLog::Open(FileSystem* files, const std::string& directory,
-                                                   const Parameters& parameters, bool read_only, Report* report) {
+                                                   const Parameters& parameters, bool read_only,
+                                                   Report* report) {
   Report ignored;
-  ASSIGN_OR_RETURN(RecoveredLog recovered,
-                   RecoverLog(files, directory, parameters, read_only, report != nullptr ? report : &ignored));
-  return std::unique_ptr<CommitLog>(new CommitLogFiles(files, directory, parameters, read_only, std::move(recovered)));
+  ASSIGN_OR_RETURN(RecoveredLog recovered, RecoverLog(files, directory, parameters, read_only,
+                                                      report != nullptr ? report : &ignored));
+  return std::unique_ptr<CommitLog>(
+      new CommitLogFiles(files, directory, parameters, read_only, std::move(recovered)));
 }
 
 }  // namespace granary

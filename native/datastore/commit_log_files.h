@@ -31,8 +31,9 @@ struct LogDirectories {
   std::string copies[kLogCopyCount];
 };
 
-Result<RecoveredLog> RecoverLog(FileSystem* files, const std::string& directory, const CommitLog::Parameters& parameters,
-                                bool read_only, CommitLog::Report* report);
+Result<RecoveredLog> RecoverLog(FileSystem* files, const std::string& directory,
+                                const CommitLog::Parameters& parameters, bool read_only,
+                                CommitLog::Report* report);
 // First sequences of all segment files in a copy's directory, ascending.
 Result<std::vector<uint64_t>> ListLogSegments(FileSystem* files, const std::string& copy_directory);
 
@@ -55,8 +56,8 @@ class PairSync {
 
 class CommitLogFiles : public CommitLog {
  public:
-  CommitLogFiles(FileSystem* files, const std::string& directory, const Parameters& parameters, bool read_only,
-                 RecoveredLog recovered);
+  CommitLogFiles(FileSystem* files, const std::string& directory, const Parameters& parameters,
+                 bool read_only, RecoveredLog recovered);
   ~CommitLogFiles() override;
 
   Result<uint64_t> Append(const std::vector<LogEntry>& entries) override;
@@ -79,7 +80,8 @@ class CommitLogFiles : public CommitLog {
   Status StartSegment();
   Status CreateSegmentFiles(const LogSegmentHeader& header, Active* active);
   Status WriteBatch(ConstBytes bytes);
-  Status ReadSegment(const LogSegment& segment, uint64_t from, uint64_t last, const Each& each, bool* must_stop) const;
+  Status ReadSegment(const LogSegment& segment, uint64_t from, uint64_t last, const Each& each,
+                     bool* must_stop) const;
   Status Fail(const Status& status);
 
   FileSystem* const files_;

@@ -80,7 +80,8 @@ Status DecodeLogSegmentHeader(ConstBytes in, LogSegmentHeader* header) {
   header->key_commitment = reader.Take<decltype(LogSegmentHeader::key_commitment)>();
   header->previous_hash = reader.Take<LogHash>();
   if (header->first_sequence == 0) return Corrupt("segment: sequence number 0");
-  return IsZero(reader.TakeBytes(reader.remaining())) ? Status::Ok() : Corrupt("segment: reserved bytes are not zero");
+  return IsZero(reader.TakeBytes(reader.remaining())) ? Status::Ok()
+                                                      : Corrupt("segment: reserved bytes are not zero");
 }
 
 Status OpenLogSegmentKey(const LogSegmentHeader& header, const Key* log_key, Key* segment_key) {
@@ -97,7 +98,8 @@ Status OpenLogSegmentKey(const LogSegmentHeader& header, const Key* log_key, Key
   return Status::Ok();
 }
 
-LogHash EncodeLogRecord(const LogPlace& place, const LogRecordHeader& header, ConstBytes payload, Buffer* out) {
+LogHash EncodeLogRecord(const LogPlace& place, const LogRecordHeader& header, ConstBytes payload,
+                        Buffer* out) {
   CHECK(header.type != 0 && payload.size() == header.payload_size && payload.size() <= kLogPayloadSizeMax);
   CHECK(header.is_sealed == (place.key != nullptr));
   const size_t start = out->size();
@@ -147,7 +149,8 @@ Status DecodeLogRecordHeader(const LogSegmentId& segment_id, ConstBytes in, LogR
   const auto reserved_middle = reader.Take<uint32_t>();
   header->previous_hash = reader.Take<LogHash>();
   const ConstBytes prefix = reader.TakeBytes(kIdPrefixSize);
-  if (std::memcmp(prefix.data(), segment_id.data(), kIdPrefixSize) != 0) return Corrupt("record: of another segment");
+  if (std::memcmp(prefix.data(), segment_id.data(), kIdPrefixSize) != 0)
+    return Corrupt("record: of another segment");
   if ((flags & ~kFlagSealed) != 0) return Status(Code::kUnsupported, "log record: unknown flags");
   header->is_sealed = (flags & kFlagSealed) != 0;
   if (reserved != 0 || reserved_middle != 0 || reader.Take<uint32_t>() != 0) {
@@ -164,7 +167,8 @@ Status DecodeLogRecord(const LogPlace& place, ConstBytes in, DecodedLogRecord* r
   LogRecordHeader& header = record->header;
   RETURN_IF_ERROR(DecodeLogRecordHeader(place.segment_id, in, &header));
   if (in.size() < header.RecordSize()) return Corrupt("record: cut off");
-  if (header.is_sealed != (place.key != nullptr)) return Corrupt("record: sealed where it must not be, or the reverse");
+  if (header.is_sealed != (place.key != nullptr))
+    return Corrupt("record: sealed where it must not be, or the reverse");
   const size_t closed_size = header.payload_size + kTagSize;
   if (!IsZero(in.first(header.RecordSize()).subspan(kLogRecordHeaderSize + closed_size))) {
     return Corrupt("record: padding is not zero");
@@ -188,7 +192,8 @@ std::string LogSegmentName(uint64_t first_sequence) {
 
 bool ParseLogSegmentName(const std::string& name, uint64_t* first_sequence) {
   uint8_t big_endian[kSegmentDigits / 2];
-  if (name.size() != kSegmentDigits + std::strlen(kSegmentSuffix) || !name.ends_with(kSegmentSuffix)) return false;
+  if (name.size() != kSegmentDigits + std::strlen(kSegmentSuffix) || !name.ends_with(kSegmentSuffix))
+    return false;
   if (!FromHex(name.substr(0, kSegmentDigits), big_endian)) return false;
   *first_sequence = 0;
   for (uint8_t byte : big_endian) *first_sequence = *first_sequence << 8 | byte;

@@ -1,5 +1,5 @@
-// The bytes of the commit log: segment header and record frame. FORMAT.md, section "Commit log". Encode and decode only;
-// no I/O.
+// The bytes of the commit log: segment header and record frame. FORMAT.md, section "Commit log". Encode and
+// decode only; no I/O.
 #ifndef GRANARY_DATASTORE_COMMIT_LOG_FORMAT_H_
 #define GRANARY_DATASTORE_COMMIT_LOG_FORMAT_H_
 
@@ -31,10 +31,10 @@ struct LogSegmentHeader {
 struct LogRecordHeader {
   uint8_t type = 0;
   bool is_sealed = false;
-  uint32_t batch_index = 0;   // position among the records of one Append
+  uint32_t batch_index = 0;  // position among the records of one Append
   uint64_t sequence = 0;
   uint32_t payload_size = 0;
-  LogHash previous_hash{};    // of the record before it
+  LogHash previous_hash{};      // of the record before it
   uint64_t RecordSize() const;  // with tag and padding
   uint64_t first_of_batch() const { return sequence - batch_index; }
 };
@@ -52,7 +52,8 @@ Status DecodeLogSegmentHeader(ConstBytes in, LogSegmentHeader* header);
 Status OpenLogSegmentKey(const LogSegmentHeader& header, const Key* log_key, Key* segment_key);
 
 // Appends the record to `out`; returns its hash.
-LogHash EncodeLogRecord(const LogPlace& place, const LogRecordHeader& header, ConstBytes payload, Buffer* out);
+LogHash EncodeLogRecord(const LogPlace& place, const LogRecordHeader& header, ConstBytes payload,
+                        Buffer* out);
 Status DecodeLogRecordHeader(const LogSegmentId& segment_id, ConstBytes in, LogRecordHeader* header);
 // `in` begins with the record and may go on. `payload` is resized.
 struct DecodedLogRecord {

@@ -1,5 +1,6 @@
-// Recovery of the commit log: both copies are read together, torn tails cut, each copy repaired from the other. Doing it
-// twice changes nothing; a crash at any point of it leaves a state from which it comes to the same end.
+// Recovery of the commit log: both copies are read together, torn tails cut, each copy repaired from the
+// other. Doing it twice changes nothing; a crash at any point of it leaves a state from which it comes to the
+// same end.
 #include <algorithm>
 #include <set>
 
@@ -12,9 +13,13 @@ constexpr const char* kTemporarySuffix = ".tmp";
 
 class LogRecovery {
  public:
-  LogRecovery(FileSystem* files, const std::string& directory, const CommitLog::Parameters& parameters, bool read_only,
-              CommitLog::Report* report)
-      : files_(files), directory_(directory), directories_(directory), parameters_(parameters), read_only_(read_only),
+  LogRecovery(FileSystem* files, const std::string& directory, const CommitLog::Parameters& parameters,
+              bool read_only, CommitLog::Report* report)
+      : files_(files),
+        directory_(directory),
+        directories_(directory),
+        parameters_(parameters),
+        read_only_(read_only),
         report_(report) {}
 
   Result<RecoveredLog> Run();
@@ -26,7 +31,8 @@ class LogRecovery {
   Status SettleLast(uint64_t first_sequence);
   Status RecoverSegment(uint64_t first_sequence, bool is_last);
   Status CheckChain(const LogSegmentReader& reader);
-  Status RecoverHeaderless(LogSegmentReader* reader, const Status& status, uint64_t first_sequence, bool is_last);
+  Status RecoverHeaderless(LogSegmentReader* reader, const Status& status, uint64_t first_sequence,
+                           bool is_last);
   Status CheckTail(LogSegmentReader* reader, bool is_last);
   Status RepairCopy(LogSegmentReader* reader, int copy);
   Status RewriteCopy(uint64_t first_sequence, uint64_t end, int copy);
@@ -80,13 +86,14 @@ Result<std::vector<uint64_t>> LogRecovery::FindSegments() {
     found.insert(names->begin(), names->end());
   }
   std::vector<uint64_t> segments(found.begin(), found.end());
-  const auto behind = std::upper_bound(segments.begin(), segments.end(), std::max<uint64_t>(parameters_.from_sequence, 1));
+  const auto behind =
+      std::upper_bound(segments.begin(), segments.end(), std::max<uint64_t>(parameters_.from_sequence, 1));
   if (behind != segments.begin()) segments.erase(segments.begin(), behind - 1);
   return segments;
 }
 
-// What an earlier process wrote to the last segment and did not sync must be durable before anything is built on it; and
-// what a failed sync left in the page cache must not be believed.
+// What an earlier process wrote to the last segment and did not sync must be durable before anything is built
+// on it; and what a failed sync left in the page cache must not be believed.
 Status LogRecovery::SettleLast(uint64_t first_sequence) {
   for (int copy = 0; copy < kLogCopyCount; ++copy) {
     auto file = files_->Open(PathOf(copy, first_sequence), OpenMode::kWrite);
@@ -158,7 +165,8 @@ Status LogRecovery::RepairCopy(LogSegmentReader* reader, int copy) {
   report_->records_repaired += state.records_missing;
   if (read_only_) return Status::Ok();
   const LogSegment& segment = log_.segments.back();
-  if (!state.header_is_valid || state.records_missing > 0) return RewriteCopy(segment.first_sequence, segment.end, copy);
+  if (!state.header_is_valid || state.records_missing > 0)
+    return RewriteCopy(segment.first_sequence, segment.end, copy);
   if (state.size == segment.end) return Status::Ok();
   ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
                    files_->Open(PathOf(copy, segment.first_sequence), OpenMode::kWrite));
@@ -166,7 +174,8 @@ Status LogRecovery::RepairCopy(LogSegmentReader* reader, int copy) {
   return file->Sync();
 }
 
-// A whole new file under the same name: the damaged bytes are never overwritten before their replacement is durable.
+// A whole new file under the same name: the damaged bytes are never overwritten before their replacement is
+// durable.
 Status LogRecovery::RewriteCopy(uint64_t first_sequence, uint64_t end, int copy) {
   const std::string path = PathOf(copy, first_sequence), temporary = path + kTemporarySuffix;
   LogSegmentReader reader(files_, directories_.copies, first_sequence, false);
@@ -211,8 +220,8 @@ Result<RecoveredLog> LogRecovery::Run() {
   const uint64_t first = log_.segments.empty() ? 1 : log_.segments.front().first_sequence;
   const uint64_t last = log_.segments.empty() ? 0 : log_.segments.back().last_sequence;
   if (first > std::max<uint64_t>(parameters_.from_sequence, 1) || last + 1 < parameters_.from_sequence) {
-    return Status(Code::kCorrupt, directory_ + ": ends before record " + std::to_string(parameters_.from_sequence) +
-                                      ", or begins behind it");
+    return Status(Code::kCorrupt, directory_ + ": ends before record " +
+                                      std::to_string(parameters_.from_sequence) + ", or begins behind it");
   }
   return log_;
 }
@@ -223,14 +232,16 @@ Result<std::vector<uint64_t>> ListLogSegments(FileSystem* files, const std::stri
   ASSIGN_OR_RETURN(const std::vector<std::string> names, files->List(copy_directory));
   std::vector<uint64_t> segments;
   for (const std::string& name : names) {
-    if (uint64_t first_sequence; ParseLogSegmentName(name, &first_sequence)) segments.push_back(first_sequence);
+    if (uint64_t first_sequence; ParseLogSegmentName(name, &first_sequence))
+      segments.push_back(first_sequence);
   }
   std::sort(segments.begin(), segments.end());
   return segments;
 }
 
-Result<RecoveredLog> RecoverLog(FileSystem* files, const std::string& directory, const CommitLog::Parameters& parameters,
-                                bool read_only, CommitLog::Report* report) {
+Result<RecoveredLog> RecoverLog(FileSystem* files, const std::string& directory,
+                                const CommitLog::Parameters& parameters, bool read_only,
+                                CommitLog::Report* report) {
   return LogRecovery(files, directory, parameters, read_only, report).Run();
 }
 

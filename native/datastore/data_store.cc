@@ -29,7 +29,8 @@ Status ReadFooter(File* file, uint64_t end, DataStoreFooter* footer) {
   Buffer block;
   RETURN_IF_ERROR(ReadBlock(file, end - kDataStoreFooterSize, &block));
   RETURN_IF_ERROR(DecodeDataStoreFooter(block, footer));
-  return footer->counts.file_bytes == end ? Status::Ok() : Status(Code::kCorrupt, "data store footer: out of its place");
+  return footer->counts.file_bytes == end ? Status::Ok()
+                                          : Status(Code::kCorrupt, "data store footer: out of its place");
 }
 
 bool SameHeader(const DataStoreHeader& a, const DataStoreHeader& b) {
@@ -45,7 +46,8 @@ Status CheckGroup(const DataStoreHeader& header, const StoreId& store_id) {
 
 // The object for a header, with its key.
 Result<std::shared_ptr<DataStoreFile>> MakeStore(FileSystem* files, const std::string& path,
-                                                 const DataStoreHeader& header, const DataStore::KeyOfEpoch& keys) {
+                                                 const DataStoreHeader& header,
+                                                 const DataStore::KeyOfEpoch& keys) {
   Key store_key{};
   const uint32_t epoch = header.identity.key_epoch;
   RETURN_IF_ERROR(OpenDataStoreKey(header, epoch == 0 ? nullptr : keys(epoch), &store_key).Within(path));
@@ -57,9 +59,14 @@ Result<std::shared_ptr<DataStoreFile>> MakeStore(FileSystem* files, const std::s
 // One recovery of one file.
 class Recovery {
  public:
-  Recovery(FileSystem* files, std::string path, const StoreId& store_id, const DataStore::KeyOfEpoch& keys, bool close,
-           DataStore::ScanReport* report)
-      : files_(files), path_(std::move(path)), store_id_(store_id), keys_(keys), close_(close), report_(report) {}
+  Recovery(FileSystem* files, std::string path, const StoreId& store_id, const DataStore::KeyOfEpoch& keys,
+           bool close, DataStore::ScanReport* report)
+      : files_(files),
+        path_(std::move(path)),
+        store_id_(store_id),
+        keys_(keys),
+        close_(close),
+        report_(report) {}
 
   Result<std::shared_ptr<DataStore>> Run(uint64_t incarnation);
 
@@ -92,25 +99,30 @@ Status Recovery::FindHeader() {
     return Status::Ok();
   }
   // Create makes the header durable before any record is written.
-  if (end_ <= kDataStoreHeaderSize) return Status(Code::kNotFound, "data store: nothing was ever written to it");
+  if (end_ <= kDataStoreHeaderSize)
+    return Status(Code::kNotFound, "data store: nothing was ever written to it");
   return GuessHeader();
 }
 
 Status Recovery::GuessHeader() {
   const std::string suffix = DataStore::kFileSuffix;
   const size_t name_at = path_.rfind('/') + 1;
-  const std::string name = path_.substr(name_at, path_.size() - name_at - std::min(path_.size() - name_at, suffix.size()));
+  const std::string name =
+      path_.substr(name_at, path_.size() - name_at - std::min(path_.size() - name_at, suffix.size()));
   DataStoreIdentity identity{store_id_, {}, 0, 0};
   if (!FromHex(name, identity.id.bytes)) {
-    return Status(Code::kCorrupt, "data store: the header is damaged and the file's name is not a data store's");
+    return Status(Code::kCorrupt,
+                  "data store: the header is damaged and the file's name is not a data store's");
   }
-  RecordScanner scanner(file_.get(), kDataStoreHeaderSize, end_, {identity.id, nullptr}, RecordScanner::Depth::kHeaders);
+  RecordScanner scanner(file_.get(), kDataStoreHeaderSize, end_, {identity.id, nullptr},
+                        RecordScanner::Depth::kHeaders);
   ScannedRecord first;
   ASSIGN_OR_RETURN(const bool is_found, scanner.Next(&first));
   if (!is_found) return Status(Code::kCorrupt, "data store: neither header nor record is valid");
   identity.key_epoch = first.header.key_epoch;
   const Key* data_key = identity.key_epoch == 0 ? nullptr : keys_(identity.key_epoch);
-  if (identity.key_epoch != 0 && data_key == nullptr) return OpenDataStoreKey({identity, {}}, nullptr, nullptr);
+  if (identity.key_epoch != 0 && data_key == nullptr)
+    return OpenDataStoreKey({identity, {}}, nullptr, nullptr);
   Key store_key{};
   header_ = MakeDataStoreHeader(identity, data_key, &store_key);
   WipeMemory(store_key);
@@ -139,11 +151,13 @@ Status Recovery::Scan() {
   ChunkTable table;
   MerkleTree tree;
   std::unordered_set<uint64_t> ordinals;
-  RecordScanner scanner(file_.get(), kDataStoreHeaderSize, end_, store_->place(), RecordScanner::Depth::kRecords);
+  RecordScanner scanner(file_.get(), kDataStoreHeaderSize, end_, store_->place(),
+                        RecordScanner::Depth::kRecords);
   for (ScannedRecord found;;) {
     ASSIGN_OR_RETURN(const bool is_found, scanner.Next(&found));
     if (!is_found) break;
-    // An ordinal seen before: a write that went to a second place, or a copy inside a damaged record's payload.
+    // An ordinal seen before: a write that went to a second place, or a copy inside a damaged record's
+    // payload.
     if (!found.status.ok() || !ordinals.insert(found.header.ordinal).second) continue;
     table.Add(found.offset, found.header, scanner.decoded().table);
     AddRecordLeaf(&tree, found.header, scanner.encoded());
@@ -156,8 +170,8 @@ Status Recovery::Scan() {
 Result<std::shared_ptr<DataStore>> Recovery::Run(uint64_t incarnation) {
   ASSIGN_OR_RETURN(file_, files_->Open(path_, close_ ? OpenMode::kWrite : OpenMode::kRead, close_));
   if (close_) {
-    // What an earlier process wrote but did not sync must not be believed before it is durable; and what a failed sync
-    // left in the page cache must not be believed at all.
+    // What an earlier process wrote but did not sync must not be believed before it is durable; and what a
+    // failed sync left in the page cache must not be believed at all.
     RETURN_IF_ERROR(file_->Sync());
     RETURN_IF_ERROR(files_->SyncDirectory(DirectoryOf(path_)));
   }
@@ -171,7 +185,8 @@ Result<std::shared_ptr<DataStore>> Recovery::Run(uint64_t incarnation) {
   ASSIGN_OR_RETURN(std::shared_ptr<DataStore> closed, OpenByFooter());
   if (closed != nullptr) return closed;
   RETURN_IF_ERROR(Scan());
-  if (close_) RETURN_IF_ERROR(store_->CloseAdopted(std::max<uint64_t>(end_, kDataStoreHeaderSize), size_, incarnation));
+  if (close_)
+    RETURN_IF_ERROR(store_->CloseAdopted(std::max<uint64_t>(end_, kDataStoreHeaderSize), size_, incarnation));
   return std::shared_ptr<DataStore>(store_);
 }
 
@@ -182,7 +197,8 @@ Result<std::shared_ptr<DataStore>> DataStore::Create(FileSystem* files, const st
   Key store_key{};
   const DataStoreHeader header = MakeDataStoreHeader(identity, data_key, &store_key);
   ASSIGN_OR_RETURN(std::unique_ptr<File> file, files->Open(path, OpenMode::kCreate, true));
-  auto store = std::make_shared<DataStoreFile>(files, path, header, data_key == nullptr ? nullptr : &store_key);
+  auto store =
+      std::make_shared<DataStoreFile>(files, path, header, data_key == nullptr ? nullptr : &store_key);
   WipeMemory(store_key);
   if (Status status = store->StartNew(std::move(file)); !status.ok()) {
     (void)files->Unlink(path);  // else Recover finds it empty
@@ -191,8 +207,8 @@ Result<std::shared_ptr<DataStore>> DataStore::Create(FileSystem* files, const st
   return std::shared_ptr<DataStore>(store);
 }
 
-Result<std::shared_ptr<DataStore>> DataStore::Open(FileSystem* files, const std::string& path, const StoreId& store_id,
-                                                   const KeyOfEpoch& keys) {
+Result<std::shared_ptr<DataStore>> DataStore::Open(FileSystem* files, const std::string& path,
+                                                   const StoreId& store_id, const KeyOfEpoch& keys) {
   ASSIGN_OR_RETURN(std::shared_ptr<File> file, files->Open(path, OpenMode::kRead));
   ASSIGN_OR_RETURN(const uint64_t size, file->Size());
   DataStoreHeader header;
@@ -203,12 +219,14 @@ Result<std::shared_ptr<DataStore>> DataStore::Open(FileSystem* files, const std:
     if (status.code() != Code::kCorrupt) return status.Within(path);
     ASSIGN_OR_RETURN(const uint64_t content_end, EndOfContent(file.get()));
     const uint64_t end = RoundUp(content_end, kBlockSize);
-    // A file that was never closed ends in zeros or in a record; one whose size is its content's ends in a damaged footer.
+    // A file that was never closed ends in zeros or in a record; one whose size is its content's ends in a
+    // damaged footer.
     const bool is_damaged =
         end == size && size % kAllocateStep != 0 && size >= kDataStoreHeaderSize + kDataStoreFooterSize;
     return Status(is_damaged ? Code::kCorrupt : Code::kInvalid, path + ": no trailer: " + status.message());
   }
-  if (!SameHeader(footer.header, header)) return Status(Code::kCorrupt, path + ": header and footer disagree");
+  if (!SameHeader(footer.header, header))
+    return Status(Code::kCorrupt, path + ": header and footer disagree");
   ASSIGN_OR_RETURN(std::shared_ptr<DataStoreFile> store, MakeStore(files, path, header, keys));
   RETURN_IF_ERROR(store->OpenClosed(std::move(file), footer));
   return std::shared_ptr<DataStore>(store);

@@ -1,9 +1,9 @@
-// A data store: an append-only file of records, closed with a trailer that names every chunk in it. FORMAT.md, section
-// "Data store". Never appended to by a later incarnation; never changed once closed.
+// A data store: an append-only file of records, closed with a trailer that names every chunk in it.
+// FORMAT.md, section "Data store". Never appended to by a later incarnation; never changed once closed.
 //
-// Threads: one thread at a time appends (the engine hands a store to one worker); Find, ReadAt and the counters may be
-// called by all threads at any time. Writes of full buffers go out on the object's own writer thread, so that the cores
-// that compress do not wait for the device.
+// Threads: one thread at a time appends (the engine hands a store to one worker); Find, ReadAt and the
+// counters may be called by all threads at any time. Writes of full buffers go out on the object's own writer
+// thread, so that the cores that compress do not wait for the device.
 #ifndef GRANARY_DATASTORE_DATA_STORE_H_
 #define GRANARY_DATASTORE_DATA_STORE_H_
 
@@ -28,27 +28,28 @@ struct ChunkPlace {
 };
 
 struct DataStoreCounts {
-  uint64_t chunk_count = 0;    // of regions and blockmap nodes together
+  uint64_t chunk_count = 0;  // of regions and blockmap nodes together
   uint64_t record_count = 0;
-  uint64_t plain_bytes = 0;    // of regions
-  uint64_t stored_bytes = 0;   // of regions: whole records, with header, table, tag and padding
+  uint64_t plain_bytes = 0;   // of regions
+  uint64_t stored_bytes = 0;  // of regions: whole records, with header, table, tag and padding
   uint64_t blockmap_plain_bytes = 0;
   uint64_t blockmap_stored_bytes = 0;
-  uint64_t file_bytes = 0;     // what the file takes on the device
+  uint64_t file_bytes = 0;  // what the file takes on the device
 };
 
-// What a data store's header says of it. `data_key` is the group's key of that epoch; the store's own key derives from it.
+// What a data store's header says of it. `data_key` is the group's key of that epoch; the store's own key
+// derives from it.
 struct DataStoreIdentity {
-  StoreId store_id;            // of the group
+  StoreId store_id;  // of the group
   DataStoreId id;
   uint64_t incarnation = 0;
-  uint32_t key_epoch = 0;      // 0: not sealed
+  uint32_t key_epoch = 0;  // 0: not sealed
 };
 
 struct ScannedRecord {
   uint64_t offset = 0;
   RecordHeader header;
-  Status status;   // of the whole record
+  Status status;  // of the whole record
 };
 
 class DataStore {
@@ -61,23 +62,24 @@ class DataStore {
 
   // Finds the key of an epoch; null when it is not in the keyring.
   using KeyOfEpoch = std::function<const Key*(uint32_t epoch)>;
-  // Opens a closed data store by header and trailer. kCorrupt when either is damaged (Recover reads it all the same),
-  // kDenied when its key is not at hand, kInvalid when it has no trailer yet.
-  static Result<std::shared_ptr<DataStore>> Open(FileSystem* files, const std::string& path, const StoreId& store_id,
-                                                 const KeyOfEpoch& keys);
+  // Opens a closed data store by header and trailer. kCorrupt when either is damaged (Recover reads it all
+  // the same), kDenied when its key is not at hand, kInvalid when it has no trailer yet.
+  static Result<std::shared_ptr<DataStore>> Open(FileSystem* files, const std::string& path,
+                                                 const StoreId& store_id, const KeyOfEpoch& keys);
 
-  // Reads an unfinished or damaged data store forward, record by record, resynchronising at the next valid header behind
-  // damage, and (when `close`) writes the trailer it should have had. Doing it twice changes nothing. A file with a valid
-  // trailer is opened by it and not scanned. Every record is unsealed and its table checked. A damaged header is replaced
-  // in memory by the footer's copy, else by the file's name and the first record.
-  // kNotFound: the file never held anything (its creation was cut off); kIo: it could not be read to its end.
+  // Reads an unfinished or damaged data store forward, record by record, resynchronising at the next valid
+  // header behind damage, and (when `close`) writes the trailer it should have had. Doing it twice changes
+  // nothing. A file with a valid trailer is opened by it and not scanned. Every record is unsealed and its
+  // table checked. A damaged header is replaced in memory by the footer's copy, else by the file's name and
+  // the first record. kNotFound: the file never held anything (its creation was cut off); kIo: it could not
+  // be read to its end.
   struct ScanReport {
     uint64_t records_kept = 0;
-    uint64_t bytes_skipped = 0;   // not zero and not a valid record
+    uint64_t bytes_skipped = 0;  // not zero and not a valid record
   };
-  static Result<std::shared_ptr<DataStore>> Recover(FileSystem* files, const std::string& path, const StoreId& store_id,
-                                                    const KeyOfEpoch& keys, uint64_t incarnation, bool close,
-                                                    ScanReport* report);
+  static Result<std::shared_ptr<DataStore>> Recover(FileSystem* files, const std::string& path,
+                                                    const StoreId& store_id, const KeyOfEpoch& keys,
+                                                    uint64_t incarnation, bool close, ScanReport* report);
 
   virtual ~DataStore() = default;
 
@@ -86,14 +88,16 @@ class DataStore {
   virtual DataStoreCounts counts() const = 0;
 
   // --- appending: one thread at a time, only between Create and Close ---
-  // The next ordinal. Consumed by the call: a record that is then not appended leaves a gap, never a second use.
+  // The next ordinal. Consumed by the call: a record that is then not appended leaves a gap, never a second
+  // use.
   virtual uint64_t TakeOrdinal() = 0;
   virtual RecordPlace place() const = 0;
-  // Copies the encoded record into the write buffer. After any failure the store is broken for good: every later Append,
-  // Sync and Close returns that failure, nothing written since the last Sync may be relied on.
-  virtual Status Append(const RecordHeader& header, const std::vector<TableRow>& table, ConstBytes encoded) = 0;
-  // Pads to a block, waits until all is written, and makes it durable. May be called by any thread, beside appending:
-  // what was appended before the call is durable after it.
+  // Copies the encoded record into the write buffer. After any failure the store is broken for good: every
+  // later Append, Sync and Close returns that failure, nothing written since the last Sync may be relied on.
+  virtual Status Append(const RecordHeader& header, const std::vector<TableRow>& table,
+                        ConstBytes encoded) = 0;
+  // Pads to a block, waits until all is written, and makes it durable. May be called by any thread, beside
+  // appending: what was appended before the call is durable after it.
   virtual Status Sync() = 0;
   // Writes trailer and footer, cuts the file to its size, makes it durable.
   virtual Status Close() = 0;
@@ -105,9 +109,10 @@ class DataStore {
   virtual Status ForEachChunk(const std::function<void(const Fingerprint&, const ChunkPlace&)>& each) = 0;
   // Reads `size` bytes at `offset` of the file. What was appended but not yet synced may not be there.
   virtual Status ReadAt(uint64_t offset, Bytes out) = 0;
-  // Reads every record anew, past the page cache: its tag, its table and its decompression are checked, and that the table
-  // in memory says the same of it; fingerprints are the caller's to check. Stops when `each` returns false. kCorrupt at the
-  // end when the Merkle root of a closed store does not fit (single records' damage is in their own status).
+  // Reads every record anew, past the page cache: its tag, its table and its decompression are checked, and
+  // that the table in memory says the same of it; fingerprints are the caller's to check. Stops when `each`
+  // returns false. kCorrupt at the end when the Merkle root of a closed store does not fit (single records'
+  // damage is in their own status).
   virtual Status VerifyRecords(const std::function<bool(const ScannedRecord&)>& each) = 0;
   // Forgets the trailer's table and, for closed stores, the open file; both come back on the next use.
   virtual void DropMemory() = 0;

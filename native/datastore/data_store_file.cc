@@ -6,7 +6,8 @@ namespace granary {
 
 static constexpr size_t kChunkBatchSize = 1024;  // rows copied out under one lock
 
-DataStoreFile::DataStoreFile(FileSystem* files, std::string path, const DataStoreHeader& header, const Key* store_key)
+DataStoreFile::DataStoreFile(FileSystem* files, std::string path, const DataStoreHeader& header,
+                             const Key* store_key)
     : files_(files), path_(std::move(path)), header_(header) {
   CHECK((store_key == nullptr) == (header.identity.key_epoch == 0));
   if (store_key != nullptr) key_ = *store_key;
@@ -82,7 +83,8 @@ uint64_t DataStoreFile::TakeOrdinal() {
   return ordinal;
 }
 
-Status DataStoreFile::Append(const RecordHeader& header, const std::vector<TableRow>& table, ConstBytes encoded) {
+Status DataStoreFile::Append(const RecordHeader& header, const std::vector<TableRow>& table,
+                             ConstBytes encoded) {
   CHECK(encoded.size() == header.RecordSize() && table.size() == header.chunk_count);
   CHECK(header.ordinal < next_ordinal_ && header.is_sealed == key_.has_value());
   std::shared_ptr<BlockWriter> writer;
@@ -105,8 +107,8 @@ Status DataStoreFile::Append(const RecordHeader& header, const std::vector<Table
 uint64_t DataStoreFile::TrailerSizeWith(size_t chunk_count) const {
   std::shared_lock<std::shared_mutex> lock(table_mutex_);
   const DataStoreCounts& counts = table_->counts();
-  return kTrailerHeaderSize + TrailerBodySize(counts.record_count + 1, counts.chunk_count + chunk_count) + kTagSize +
-         kDataStoreFooterSize + kBlockSize;
+  return kTrailerHeaderSize + TrailerBodySize(counts.record_count + 1, counts.chunk_count + chunk_count) +
+         kTagSize + kDataStoreFooterSize + kBlockSize;
 }
 
 Status DataStoreFile::Sync() {
@@ -138,9 +140,10 @@ Status DataStoreFile::Close() {
   return Status::Ok();
 }
 
-// Trailer and footer first, durable; then the cut to size. A crash between leaves a footer with zeros behind it, which
-// Recover finds.
-Status DataStoreFile::WriteTrailer(const std::shared_ptr<File>& file, BlockWriter* writer, uint64_t incarnation) {
+// Trailer and footer first, durable; then the cut to size. A crash between leaves a footer with zeros behind
+// it, which Recover finds.
+Status DataStoreFile::WriteTrailer(const std::shared_ptr<File>& file, BlockWriter* writer,
+                                   uint64_t incarnation) {
   ASSIGN_OR_RETURN(const uint64_t offset, writer->PadToBlock());
   Buffer bytes;
   DataStoreFooter footer;
@@ -185,8 +188,8 @@ Status DataStoreFile::LoadTable(File* file) {
   if (!count.ok()) return Named(count.status());
   ChunkTable table;
   const TrailerPlace trailer_place{header_, key_ ? &*key_ : nullptr};
-  RETURN_IF_ERROR(Named(DecodeTrailer(trailer_place, footer_.trailer_offset, ConstBytes(bytes).first(*count), &table,
-                                      &root_)));
+  RETURN_IF_ERROR(Named(
+      DecodeTrailer(trailer_place, footer_.trailer_offset, ConstBytes(bytes).first(*count), &table, &root_)));
   table_ = std::move(table);
   return Status::Ok();
 }
@@ -227,11 +230,12 @@ Status DataStoreFile::ReadAt(uint64_t offset, Bytes out) {
   ASSIGN_OR_RETURN(const std::shared_ptr<File> file, OpenedFile());
   auto count = file->ReadAt(offset, out);
   if (!count.ok()) return Named(count.status());
-  return *count == out.size() ? Status::Ok() : Named(Status(Code::kCorrupt, "the file ends before what is read"));
+  return *count == out.size() ? Status::Ok()
+                              : Named(Status(Code::kCorrupt, "the file ends before what is read"));
 }
 
-void DataStoreFile::VerifyRecord(const ChunkTable::Record& record, const std::vector<TableRow>& rows, MerkleTree* tree,
-                                 ScannedRecord* found) {
+void DataStoreFile::VerifyRecord(const ChunkTable::Record& record, const std::vector<TableRow>& rows,
+                                 MerkleTree* tree, ScannedRecord* found) {
   Buffer bytes(record.size), scratch, plain;
   found->offset = record.offset;
   DecodedRecord decoded;

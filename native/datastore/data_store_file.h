@@ -1,5 +1,5 @@
-// The DataStore over one file: a writer while it is open for appending, a trailer once it is closed, a table of chunks in
-// memory in both states. Created by the factories of data_store.h.
+// The DataStore over one file: a writer while it is open for appending, a trailer once it is closed, a table
+// of chunks in memory in both states. Created by the factories of data_store.h.
 #ifndef GRANARY_DATASTORE_DATA_STORE_FILE_H_
 #define GRANARY_DATASTORE_DATA_STORE_FILE_H_
 
@@ -24,7 +24,8 @@ class DataStoreFile : public DataStore {
   // Takes what a scan found; stays readable without a trailer.
   void AdoptScan(std::shared_ptr<File> file, ChunkTable table, const MerkleTree& tree, uint64_t skipped_bytes,
                  uint64_t file_bytes);
-  // Writes trailer and footer at `end` (block-aligned) behind an adopted scan. `incarnation`: the writing one.
+  // Writes trailer and footer at `end` (block-aligned) behind an adopted scan. `incarnation`: the writing
+  // one.
   Status CloseAdopted(uint64_t end, uint64_t allocated, uint64_t incarnation);
 
   const DataStoreIdentity& identity() const override { return header_.identity; }
@@ -66,10 +67,10 @@ class DataStoreFile : public DataStore {
   Sha256Digest root_{};              // of a closed store
   DataStoreFooter footer_;
 
-  mutable std::mutex file_mutex_;    // guards the pointers and the failure, not what they point to
+  mutable std::mutex file_mutex_;  // guards the pointers and the failure, not what they point to
   std::shared_ptr<File> file_;
   std::shared_ptr<BlockWriter> writer_;
-  Status failure_;                   // of Append, Sync or Close; sticks
+  Status failure_;  // of Append, Sync or Close; sticks
 };
 
 }  // namespace granary

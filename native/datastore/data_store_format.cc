@@ -46,7 +46,8 @@ Status DecodeHeaderFields(ConstBytes fields, DataStoreHeader* header) {
   const auto reserved = reader.Take<uint32_t>();
   const auto features = reader.Take<uint64_t>();
   if (version != kDataStoreVersion || features != 0) {
-    return Status(Code::kUnsupported, "data store header: version " + std::to_string(version) + " is newer than ours");
+    return Status(Code::kUnsupported,
+                  "data store header: version " + std::to_string(version) + " is newer than ours");
   }
   header->identity.store_id.bytes = reader.Take<decltype(StoreId::bytes)>();
   header->identity.id.bytes = reader.Take<decltype(DataStoreId::bytes)>();
@@ -116,7 +117,8 @@ Buffer TrailerAdditional(const TrailerPlace& place, ConstBytes trailer_header) {
   return additional;
 }
 
-Status DecodeTrailerRecord(BoundedReader* reader, uint64_t trailer_offset, uint64_t* behind, ChunkTable::Record* record) {
+Status DecodeTrailerRecord(BoundedReader* reader, uint64_t trailer_offset, uint64_t* behind,
+                           ChunkTable::Record* record) {
   record->offset = reader->Take<uint64_t>();
   record->ordinal = reader->Take<uint64_t>();
   record->size = reader->Take<uint32_t>();
@@ -124,10 +126,11 @@ Status DecodeTrailerRecord(BoundedReader* reader, uint64_t trailer_offset, uint6
   record->chunk_count = reader->Take<uint32_t>();
   const auto type = reader->Take<uint32_t>();
   record->type = static_cast<RecordType>(type);
-  if (type == 0 || type > static_cast<uint32_t>(RecordType::kBlockmap)) return Corrupt("trailer: unknown record type");
-  if (record->offset < *behind || record->offset % kRecordAlignment != 0 || record->size % kRecordAlignment != 0 ||
-      record->size < kRecordHeaderSize || record->offset > trailer_offset ||
-      record->size > trailer_offset - record->offset) {
+  if (type == 0 || type > static_cast<uint32_t>(RecordType::kBlockmap))
+    return Corrupt("trailer: unknown record type");
+  if (record->offset < *behind || record->offset % kRecordAlignment != 0 ||
+      record->size % kRecordAlignment != 0 || record->size < kRecordHeaderSize ||
+      record->offset > trailer_offset || record->size > trailer_offset - record->offset) {
     return Corrupt("trailer: a record out of its place");
   }
   if (record->chunk_count == 0 || record->chunk_count > kRecordChunkCountMax) {
@@ -137,7 +140,8 @@ Status DecodeTrailerRecord(BoundedReader* reader, uint64_t trailer_offset, uint6
   return Status::Ok();
 }
 
-Status DecodeTrailerChunks(BoundedReader* reader, const ChunkTable::Record& record, std::vector<TableRow>* rows) {
+Status DecodeTrailerChunks(BoundedReader* reader, const ChunkTable::Record& record,
+                           std::vector<TableRow>* rows) {
   rows->resize(record.chunk_count);
   uint64_t total = 0;
   for (TableRow& row : *rows) {
@@ -148,8 +152,8 @@ Status DecodeTrailerChunks(BoundedReader* reader, const ChunkTable::Record& reco
   return total == record.plain_size ? Status::Ok() : Corrupt("trailer: chunk lengths do not sum up");
 }
 
-Status DecodeTrailerBody(ConstBytes body, const TrailerHeader& header, uint64_t trailer_offset, ChunkTable* table,
-                         Sha256Digest* root) {
+Status DecodeTrailerBody(ConstBytes body, const TrailerHeader& header, uint64_t trailer_offset,
+                         ChunkTable* table, Sha256Digest* root) {
   BoundedReader reader(body);
   *root = reader.Take<Sha256Digest>();
   BoundedReader chunks(body.subspan(TrailerBodySize(header.record_count, 0)));
@@ -187,7 +191,8 @@ DataStoreHeader MakeDataStoreHeader(const DataStoreIdentity& identity, const Key
 Status OpenDataStoreKey(const DataStoreHeader& header, const Key* data_key, Key* store_key) {
   if (header.identity.key_epoch == 0) return Status::Ok();
   if (data_key == nullptr) {
-    return Status(Code::kDenied, "the key of epoch " + std::to_string(header.identity.key_epoch) + " is not at hand");
+    return Status(Code::kDenied,
+                  "the key of epoch " + std::to_string(header.identity.key_epoch) + " is not at hand");
   }
   const DerivedKey derived = DeriveKey(*data_key, header.identity.id.bytes, "data store");
   if (!EqualInConstantTime(derived.commitment, header.key_commitment)) {
@@ -213,10 +218,10 @@ void EncodeDataStoreFooter(const DataStoreFooter& footer, Bytes block) {
   Buffer fields;
   Writer writer(&fields);
   writer.Put(kDataStoreFooterMagic);
-  for (uint64_t value : {footer.trailer_offset, footer.trailer_size, footer.counts.file_bytes,
-                         footer.counts.record_count, footer.counts.chunk_count, footer.counts.plain_bytes,
-                         footer.counts.stored_bytes, footer.counts.blockmap_plain_bytes,
-                         footer.counts.blockmap_stored_bytes, footer.skipped_bytes}) {
+  for (uint64_t value :
+       {footer.trailer_offset, footer.trailer_size, footer.counts.file_bytes, footer.counts.record_count,
+        footer.counts.chunk_count, footer.counts.plain_bytes, footer.counts.stored_bytes,
+        footer.counts.blockmap_plain_bytes, footer.counts.blockmap_stored_bytes, footer.skipped_bytes}) {
     writer.Put(value);
   }
   fields.resize(kFooterHeaderCopyAt);
@@ -227,10 +232,11 @@ void EncodeDataStoreFooter(const DataStoreFooter& footer, Bytes block) {
 Status DecodeDataStoreFooter(ConstBytes block, DataStoreFooter* footer) {
   RETURN_IF_ERROR(CheckBlock(block, kDataStoreFooterMagic, "footer"));
   BoundedReader reader(block.subspan(8));
-  for (uint64_t* value : {&footer->trailer_offset, &footer->trailer_size, &footer->counts.file_bytes,
-                          &footer->counts.record_count, &footer->counts.chunk_count, &footer->counts.plain_bytes,
-                          &footer->counts.stored_bytes, &footer->counts.blockmap_plain_bytes,
-                          &footer->counts.blockmap_stored_bytes, &footer->skipped_bytes}) {
+  for (uint64_t* value :
+       {&footer->trailer_offset, &footer->trailer_size, &footer->counts.file_bytes,
+        &footer->counts.record_count, &footer->counts.chunk_count, &footer->counts.plain_bytes,
+        &footer->counts.stored_bytes, &footer->counts.blockmap_plain_bytes,
+        &footer->counts.blockmap_stored_bytes, &footer->skipped_bytes}) {
     *value = reader.Take<uint64_t>();
   }
   const size_t fields_size = 8 + 10 * 8;
@@ -242,7 +248,8 @@ Status DecodeDataStoreFooter(ConstBytes block, DataStoreFooter* footer) {
   const uint64_t end = footer->counts.file_bytes - kDataStoreFooterSize;
   if (footer->trailer_offset % kBlockSize != 0 || footer->trailer_offset < kDataStoreHeaderSize ||
       footer->trailer_size > kTrailerSizeMax || footer->counts.file_bytes % kBlockSize != 0 ||
-      footer->trailer_offset > end || RoundUp(footer->trailer_size, kBlockSize) != end - footer->trailer_offset) {
+      footer->trailer_offset > end ||
+      RoundUp(footer->trailer_size, kBlockSize) != end - footer->trailer_offset) {
     return Corrupt("footer: the trailer is out of its place");
   }
   return DecodeHeaderFields(block.subspan(kFooterHeaderCopyAt, kHeaderFieldsSize), &footer->header);
@@ -264,20 +271,25 @@ Status DecodeTrailerHeader(const DataStoreId& id, ConstBytes in, TrailerHeader* 
   header->record_count = reader.Take<uint64_t>();
   header->chunk_count = reader.Take<uint64_t>();
   const ConstBytes prefix = reader.TakeBytes(kIdPrefixSize);
-  if (std::memcmp(prefix.data(), id.bytes.data(), kIdPrefixSize) != 0) return Corrupt("trailer: of another data store");
-  if ((flags & ~kTrailerFlagSealed) != 0) return Status(Code::kUnsupported, "data store trailer: unknown flags");
+  if (std::memcmp(prefix.data(), id.bytes.data(), kIdPrefixSize) != 0)
+    return Corrupt("trailer: of another data store");
+  if ((flags & ~kTrailerFlagSealed) != 0)
+    return Status(Code::kUnsupported, "data store trailer: unknown flags");
   if (reserved != 0 || !IsZero(reader.TakeBytes(reader.remaining() - 4))) {
     return Corrupt("trailer: reserved bytes are not zero");
   }
-  if (header->record_count > kTrailerRecordCountMax || header->chunk_count > kTrailerSizeMax / kRecordTableRowSize ||
+  if (header->record_count > kTrailerRecordCountMax ||
+      header->chunk_count > kTrailerSizeMax / kRecordTableRowSize ||
       header->body_size != TrailerBodySize(header->record_count, header->chunk_count)) {
     return Corrupt("trailer: size does not fit the counts");
   }
   return Status::Ok();
 }
 
-Buffer EncodeTrailer(const TrailerPlace& place, uint64_t incarnation, const ChunkTable& table, const Sha256Digest& root) {
-  TrailerHeader header{place.store_key != nullptr, incarnation, {}, 0, table.records().size(), table.chunks().size()};
+Buffer EncodeTrailer(const TrailerPlace& place, uint64_t incarnation, const ChunkTable& table,
+                     const Sha256Digest& root) {
+  TrailerHeader header{place.store_key != nullptr, incarnation,          {}, 0,
+                       table.records().size(),     table.chunks().size()};
   header.body_size = TrailerBodySize(header.record_count, header.chunk_count);
   if (header.is_sealed) FillRandom(header.salt);
   const uint64_t size = kTrailerHeaderSize + header.body_size + kTagSize;
@@ -299,7 +311,8 @@ Status DecodeTrailer(const TrailerPlace& place, uint64_t trailer_offset, ConstBy
                      Sha256Digest* root) {
   TrailerHeader header;
   RETURN_IF_ERROR(DecodeTrailerHeader(place.header.identity.id, in, &header));
-  if (header.is_sealed != (place.store_key != nullptr)) return Corrupt("trailer: sealed where it must not be, or not");
+  if (header.is_sealed != (place.store_key != nullptr))
+    return Corrupt("trailer: sealed where it must not be, or not");
   const uint64_t size = kTrailerHeaderSize + header.body_size + kTagSize;
   if (in.size() < size) return Corrupt("trailer: cut off");
   if (!IsZero(in.subspan(size))) return Corrupt("trailer: padding is not zero");
@@ -313,7 +326,8 @@ Status DecodeTrailer(const TrailerPlace& place, uint64_t trailer_offset, ConstBy
 }
 
 void AddRecordLeaf(MerkleTree* tree, const RecordHeader& header, ConstBytes encoded) {
-  const size_t tag_at = kRecordHeaderSize + size_t{header.chunk_count} * kRecordTableRowSize + header.stored_size;
+  const size_t tag_at =
+      kRecordHeaderSize + size_t{header.chunk_count} * kRecordTableRowSize + header.stored_size;
   CHECK(encoded.size() >= tag_at + kTagSize);
   tree->AddLeaf({encoded.first(kRecordHeaderSize), encoded.subspan(tag_at, kTagSize)});
 }

@@ -124,7 +124,8 @@ std::string DescribeFooter(const DataStoreFooter& footer) {
       .Finish();
 }
 
-std::string DescribeTrailer(File* file, const DataStoreFooter& footer, const TrailerPlace& place, bool can_open) {
+std::string DescribeTrailer(File* file, const DataStoreFooter& footer, const TrailerPlace& place,
+                            bool can_open) {
   Buffer bytes(RoundUp(footer.trailer_size, kBlockSize));
   const auto count = file->ReadAt(footer.trailer_offset, bytes);
   if (!count.ok()) return JsonObject().Valid(count.status()).Finish();
@@ -162,7 +163,8 @@ std::string DescribeRecord(const ScannedRecord& record, bool can_open) {
   return can_open ? object.Valid(record.status).Finish() : object.Finish();
 }
 
-Status DescribeRecords(File* file, uint64_t end, const RecordPlace& place, bool can_open, JsonObject* object) {
+Status DescribeRecords(File* file, uint64_t end, const RecordPlace& place, bool can_open,
+                       JsonObject* object) {
   const auto depth = can_open ? RecordScanner::Depth::kRecords : RecordScanner::Depth::kHeaders;
   RecordScanner scanner(file, kDataStoreHeaderSize, end, place, depth);
   RecordList list;
@@ -192,7 +194,8 @@ Result<std::string> InspectDataStore(File* file, const DataStore::KeyOfEpoch& da
   const uint32_t epoch = header.identity.key_epoch;
   Key store_key{};
   const Key* data_key = epoch != 0 && data_keys ? data_keys(epoch) : nullptr;
-  const bool can_open = epoch == 0 || (data_key != nullptr && OpenDataStoreKey(header, data_key, &store_key).ok());
+  const bool can_open =
+      epoch == 0 || (data_key != nullptr && OpenDataStoreKey(header, data_key, &store_key).ok());
   const Key* key = epoch != 0 && can_open ? &store_key : nullptr;
   object.Flag("isOpened", can_open);
   if (footer_status.ok()) {
@@ -210,7 +213,8 @@ Result<std::string> InspectDataStore(File* file, const DataStore::KeyOfEpoch& da
 
 // --- commit log ---
 
-std::string DescribeLogRecord(uint64_t offset, const DecodedLogRecord& record, bool can_open, const Status& status) {
+std::string DescribeLogRecord(uint64_t offset, const DecodedLogRecord& record, bool can_open,
+                              const Status& status) {
   JsonObject object;
   object.Number("offset", offset)
       .Number("type", record.header.type)
@@ -267,7 +271,8 @@ Result<std::string> InspectLogSegment(File* file, const Key* log_key) {
       .Hex("previousHash", header.previous_hash)
       .Flag("isSealed", header.is_sealed)
       .Flag("isOpened", can_open);
-  const LogPlace place{header.store_id, header.segment_id, header.is_sealed && can_open ? &segment_key : nullptr};
+  const LogPlace place{header.store_id, header.segment_id,
+                       header.is_sealed && can_open ? &segment_key : nullptr};
   const Status listed = DescribeLogRecords(file, place, can_open, &object);
   WipeMemory(segment_key);
   RETURN_IF_ERROR(listed);
@@ -276,8 +281,8 @@ Result<std::string> InspectLogSegment(File* file, const Key* log_key) {
 
 }  // namespace
 
-Result<std::string> InspectFile(FileSystem* files, const std::string& path, const DataStore::KeyOfEpoch& data_keys,
-                                const Key* log_key) {
+Result<std::string> InspectFile(FileSystem* files, const std::string& path,
+                                const DataStore::KeyOfEpoch& data_keys, const Key* log_key) {
   ASSIGN_OR_RETURN(const std::unique_ptr<File> file, files->Open(path, OpenMode::kRead));
   Buffer head(kSuperblockSize);
   ASSIGN_OR_RETURN(const size_t count, file->ReadAt(0, head));

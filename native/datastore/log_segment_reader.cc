@@ -9,7 +9,10 @@ namespace granary {
 
 LogSegmentReader::LogSegmentReader(FileSystem* files, const std::string (&directories)[kLogCopyCount],
                                    uint64_t first_sequence, bool compare_all)
-    : files_(files), first_sequence_(first_sequence), compare_all_(compare_all), next_sequence_(first_sequence) {
+    : files_(files),
+      first_sequence_(first_sequence),
+      compare_all_(compare_all),
+      next_sequence_(first_sequence) {
   for (int copy = 0; copy < kLogCopyCount; ++copy) {
     copies_[copy].path = directories[copy] + "/" + LogSegmentName(first_sequence);
   }
@@ -85,7 +88,8 @@ Result<bool> LogSegmentReader::Next() {
   if (!has_a) {
     has_b = IsNext(&copies_[1], &record_, &bytes_b);
   } else if (compare_all_) {
-    has_b = IsNext(&copies_[1], &other_, &bytes_b) && std::equal(bytes_a.begin(), bytes_a.end(), bytes_b.begin(), bytes_b.end());
+    has_b = IsNext(&copies_[1], &other_, &bytes_b) &&
+            std::equal(bytes_a.begin(), bytes_a.end(), bytes_b.begin(), bytes_b.end());
   }
   if (!has_a && !has_b) {
     RETURN_IF_ERROR(ReadFailure());
@@ -116,7 +120,8 @@ Result<bool> LogSegmentReader::Skip() {
   return false;
 }
 
-// Whether a record header lies at or behind `from`: of a later Append than the missing record's, or any at all.
+// Whether a record header lies at or behind `from`: of a later Append than the missing record's, or any at
+// all.
 Result<bool> LogSegmentReader::FindHeader(Copy* copy, uint64_t from, bool any_segment) {
   for (uint64_t at = from; at + kLogRecordHeaderSize <= copy->state.size;) {
     const ConstBytes bytes = ReadCopy(copy, at, kLogRecordHeaderSize);

@@ -1,5 +1,5 @@
-// Reads one segment of the commit log from both copies at once, record by record: what is invalid in one is taken from
-// the other. Bounded memory. Never writes.
+// Reads one segment of the commit log from both copies at once, record by record: what is invalid in one is
+// taken from the other. Bounded memory. Never writes.
 #ifndef GRANARY_DATASTORE_LOG_SEGMENT_READER_H_
 #define GRANARY_DATASTORE_LOG_SEGMENT_READER_H_
 
@@ -15,15 +15,16 @@ inline constexpr int kLogCopyCount = 2;
 class LogSegmentReader {
  public:
   // `compare_all`: look at both copies of every record (recovery), not only at B where A is invalid.
-  LogSegmentReader(FileSystem* files, const std::string (&directories)[kLogCopyCount], uint64_t first_sequence,
-                   bool compare_all);
+  LogSegmentReader(FileSystem* files, const std::string (&directories)[kLogCopyCount],
+                   uint64_t first_sequence, bool compare_all);
   ~LogSegmentReader();
 
   // Opens what is there and reads the header. kNotFound: in neither copy; kCorrupt: no valid header; kDenied.
   Status Begin(const StoreId& store_id, const Key* log_key);
   const LogSegmentHeader& header() const { return header_; }
 
-  // The record behind the last one; false when neither copy has a valid one there. kIo when that may be for want of reading.
+  // The record behind the last one; false when neither copy has a valid one there. kIo when that may be for
+  // want of reading.
   Result<bool> Next();
   // Steps over the record behind the last one by its header alone, for readers who begin further on.
   Result<bool> Skip();
@@ -34,7 +35,8 @@ class LogSegmentReader {
   const LogHash& last_hash() const { return last_hash_; }
 
   // --- for recovery, after Next() was false ---
-  // Whether a record of a later Append than the missing one's lies behind end(), in either copy: then it is corruption.
+  // Whether a record of a later Append than the missing one's lies behind end(), in either copy: then it is
+  // corruption.
   Result<bool> HasLaterAppend();
   // Of a segment neither of whose headers is valid: whether any record header lies in it.
   Result<bool> HasAnyRecord();
@@ -56,7 +58,9 @@ class LogSegmentReader {
     CopyState state;
     Status failure;  // of the last read
   };
-  LogPlace place() const { return {header_.store_id, header_.segment_id, header_.is_sealed ? &key_ : nullptr}; }
+  LogPlace place() const {
+    return {header_.store_id, header_.segment_id, header_.is_sealed ? &key_ : nullptr};
+  }
   Status OpenCopy(Copy* copy);
   ConstBytes ReadCopy(Copy* copy, uint64_t offset, size_t size);
   ConstBytes ReadRecord(Copy* copy);

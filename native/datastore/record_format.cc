@@ -12,9 +12,9 @@ constexpr uint8_t kFlagSealed = 1;
 constexpr size_t kIdPrefixSize = 16;
 
 // Offsets of FORMAT.md, "Record".
-constexpr size_t kTypeAt = 8, kCodecAt = 9, kFlagsAt = 10, kReservedByteAt = 11, kChunkCountAt = 12, kOrdinalAt = 16,
-                 kPlainSizeAt = 24, kStoredSizeAt = 28, kKeyEpochAt = 32, kReservedFrontAt = 36, kIdPrefixAt = 40,
-                 kReservedBackAt = 56, kCrcAt = 60;
+constexpr size_t kTypeAt = 8, kCodecAt = 9, kFlagsAt = 10, kReservedByteAt = 11, kChunkCountAt = 12,
+                 kOrdinalAt = 16, kPlainSizeAt = 24, kStoredSizeAt = 28, kKeyEpochAt = 32,
+                 kReservedFrontAt = 36, kIdPrefixAt = 40, kReservedBackAt = 56, kCrcAt = 60;
 static_assert(kIdPrefixAt + kIdPrefixSize == kReservedBackAt && kCrcAt + 4 == kRecordHeaderSize);
 
 Status Corrupt(const char* what) { return Status(Code::kCorrupt, std::string("record: ") + what); }
@@ -46,10 +46,14 @@ void EncodeHeader(const DataStoreId& id, const RecordHeader& header, uint8_t* ou
 }
 
 Status CheckBounds(const RecordHeader& header) {
-  if (header.is_sealed != (header.key_epoch != 0)) return Corrupt("sealed without a key epoch, or the reverse");
-  if (header.chunk_count == 0 || header.chunk_count > kRecordChunkCountMax) return Corrupt("chunk count out of bounds");
-  if (header.plain_size == 0 || header.plain_size > kRecordPlainSizeMax) return Corrupt("plain size out of bounds");
-  if (header.stored_size == 0 || header.stored_size > header.plain_size) return Corrupt("stored size out of bounds");
+  if (header.is_sealed != (header.key_epoch != 0))
+    return Corrupt("sealed without a key epoch, or the reverse");
+  if (header.chunk_count == 0 || header.chunk_count > kRecordChunkCountMax)
+    return Corrupt("chunk count out of bounds");
+  if (header.plain_size == 0 || header.plain_size > kRecordPlainSizeMax)
+    return Corrupt("plain size out of bounds");
+  if (header.stored_size == 0 || header.stored_size > header.plain_size)
+    return Corrupt("stored size out of bounds");
   if (header.codec == Codec::kNone && header.stored_size != header.plain_size) {
     return Corrupt("not compressed, yet of another size");
   }
@@ -66,7 +70,8 @@ Status DecodeTable(ConstBytes body, const RecordHeader& header, std::vector<Tabl
     if (row.length == 0) return Corrupt("a chunk of no bytes");
     total += row.length;
   }
-  if (!reader.ok() || total != header.plain_size) return Corrupt("chunk lengths do not sum up to the plain size");
+  if (!reader.ok() || total != header.plain_size)
+    return Corrupt("chunk lengths do not sum up to the plain size");
   return Status::Ok();
 }
 
@@ -101,7 +106,8 @@ Status DecodeRecordHeader(const DataStoreId& data_store_id, ConstBytes in, Recor
   if (in.size() < kRecordHeaderSize) return Corrupt("shorter than its header");
   const uint8_t* bytes = in.data();
   if (LoadLittle<uint64_t>(bytes) != kRecordMagic) return Corrupt("wrong magic");
-  if (LoadLittle<uint32_t>(bytes + kCrcAt) != Crc32c(in.first(kCrcAt))) return Corrupt("wrong header checksum");
+  if (LoadLittle<uint32_t>(bytes + kCrcAt) != Crc32c(in.first(kCrcAt)))
+    return Corrupt("wrong header checksum");
   if (std::memcmp(bytes + kIdPrefixAt, data_store_id.bytes.data(), kIdPrefixSize) != 0) {
     return Corrupt("belongs to another data store");
   }
@@ -131,7 +137,8 @@ Status DecodeRecord(const RecordPlace& place, ConstBytes in, Buffer* scratch, De
   RETURN_IF_ERROR(DecodeRecordHeader(place.data_store_id, in, &header));
   if (in.size() < header.RecordSize()) return Corrupt("cut off");
   // A clear record in a sealed data store is a forgery, whatever its digest says.
-  if (header.is_sealed != (place.key != nullptr)) return Corrupt("sealed where it must not be, or the reverse");
+  if (header.is_sealed != (place.key != nullptr))
+    return Corrupt("sealed where it must not be, or the reverse");
   const size_t body_size = TableSize(header) + header.stored_size;
   const ConstBytes padding = in.first(header.RecordSize()).subspan(kRecordHeaderSize + body_size + kTagSize);
   if (std::any_of(padding.begin(), padding.end(), [](uint8_t byte) { return byte != 0; })) {

@@ -1,5 +1,5 @@
-// Finds records in a data store file without its trailer: forward, resynchronising at the next valid header behind
-// damage. Bounded memory. For recovery and inspect.
+// Finds records in a data store file without its trailer: forward, resynchronising at the next valid header
+// behind damage. Bounded memory. For recovery and inspect.
 #ifndef GRANARY_DATASTORE_RECORD_SCANNER_H_
 #define GRANARY_DATASTORE_RECORD_SCANNER_H_
 
@@ -14,9 +14,10 @@ class RecordScanner {
   RecordScanner(File* file, uint64_t begin, uint64_t end, const RecordPlace& place, Depth depth)
       : window_(file), at_(begin), end_(end), place_(place), depth_(depth) {}
 
-  // The next place where a valid header stands; false at the end. With kRecords `found->status` tells whether the whole
-  // record is valid; then decoded() and encoded() hold it until the next call. Behind an invalid one the search goes on
-  // inside of what its header claims: the header may be the only thing of it that is true.
+  // The next place where a valid header stands; false at the end. With kRecords `found->status` tells whether
+  // the whole record is valid; then decoded() and encoded() hold it until the next call. Behind an invalid
+  // one the search goes on inside of what its header claims: the header may be the only thing of it that is
+  // true.
   Result<bool> Next(ScannedRecord* found);
   const DecodedRecord& decoded() const { return decoded_; }
   ConstBytes encoded() const { return encoded_; }

@@ -42,7 +42,9 @@ class Hasher {
 constexpr uint8_t kLeafPrefix[] = {0};
 constexpr uint8_t kNodePrefix[] = {1};
 
-Sha256Digest Join(const Sha256Digest& left, const Sha256Digest& right) { return Sha256({kNodePrefix, left, right}); }
+Sha256Digest Join(const Sha256Digest& left, const Sha256Digest& right) {
+  return Sha256({kNodePrefix, left, right});
+}
 
 }  // namespace
 

@@ -14,8 +14,9 @@ using Sha256Digest = std::array<uint8_t, 32>;
 
 Sha256Digest Sha256(std::initializer_list<ConstBytes> parts);
 
-// The tree of RFC 6962, 2.1: leaf = SHA-256(0x00, leaf bytes), node = SHA-256(0x01, left, right); n leaves split at the
-// largest power of two below n; the root of none is SHA-256 of nothing. Keeps one digest a level.
+// The tree of RFC 6962, 2.1: leaf = SHA-256(0x00, leaf bytes), node = SHA-256(0x01, left, right); n leaves
+// split at the largest power of two below n; the root of none is SHA-256 of nothing. Keeps one digest a
+// level.
 class MerkleTree {
  public:
   void AddLeaf(std::initializer_list<ConstBytes> parts);

@@ -66,11 +66,13 @@ Status Refusal(const Copies& copies, const std::string& directory, int quorum) {
   // Two copies of a newer format: a newer program has completed its switch.
   const int newer = CountCode(copies, Code::kUnsupported);
   for (const Copy& copy : copies) {
-    if (copy.status.code() == Code::kUnsupported && (newer >= kQuorum || quorum < 0)) return copy.status.Within(directory);
+    if (copy.status.code() == Code::kUnsupported && (newer >= kQuorum || quorum < 0))
+      return copy.status.Within(directory);
   }
   if (quorum >= 0) return Status::Ok();
   if (CountCode(copies, Code::kNotFound) == kCopyCount) {
-    return Status(Code::kNotFound, directory + ": no superblock; not a storage group, or its volume is not mounted");
+    return Status(Code::kNotFound,
+                  directory + ": no superblock; not a storage group, or its volume is not mounted");
   }
   for (const Copy& copy : copies) {
     if (copy.status.code() == Code::kIo) return copy.status;
@@ -96,8 +98,8 @@ Status SyncCopy(FileSystem* files, const std::string& path) {
   return file->Sync();
 }
 
-// The two slots that hold the present quorum come last, so that until the first two are durable it stands, and from then
-// on the new one does.
+// The two slots that hold the present quorum come last, so that until the first two are durable it stands,
+// and from then on the new one does.
 std::array<int, kCopyCount> WriteOrder(const Copies& copies, int quorum) {
   std::array<int, kCopyCount> order{};
   int front = 0, back = kCopyCount;
@@ -118,7 +120,8 @@ Result<Superblock> ReadSuperblock(FileSystem* files, const std::string& director
     for (const Copy& copy : copies) {
       if (!copy.status.ok()) continue;
       ++report->valid_count;
-      if (quorum >= 0 && copy.superblock.generation < copies[quorum].superblock.generation) ++report->stale_count;
+      if (quorum >= 0 && copy.superblock.generation < copies[quorum].superblock.generation)
+        ++report->stale_count;
     }
   }
   RETURN_IF_ERROR(Refusal(copies, directory, quorum));

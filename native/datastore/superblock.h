@@ -1,6 +1,7 @@
-// Four copies of the facts that must be known before anything else, in files superblock.0 … superblock.3; the only thing
-// that is overwritten in place. Read: the highest generation that two valid copies hold. Written two at a time, with a sync
-// in between, so that a crash leaves a quorum of the old or of the new. FORMAT.md, section "Superblock".
+// Four copies of the facts that must be known before anything else, in files superblock.0 … superblock.3; the
+// only thing that is overwritten in place. Read: the highest generation that two valid copies hold. Written
+// two at a time, with a sync in between, so that a crash leaves a quorum of the old or of the new. FORMAT.md,
+// section "Superblock".
 #ifndef GRANARY_DATASTORE_SUPERBLOCK_H_
 #define GRANARY_DATASTORE_SUPERBLOCK_H_
 
@@ -16,10 +17,10 @@ inline constexpr uint32_t kFormatVersion = 1;
 struct Superblock {
   StoreId store_id;
   uint32_t format_version = kFormatVersion;
-  uint64_t features = 0;         // mandatory: a bit we do not know is kUnsupported
-  uint64_t generation = 0;       // of this superblock; +1 each write
-  uint64_t incarnation = 0;      // +1, durable, at each attach that may write
-  uint64_t epoch = 0;            // of the cleaner
+  uint64_t features = 0;             // mandatory: a bit we do not know is kUnsupported
+  uint64_t generation = 0;           // of this superblock; +1 each write
+  uint64_t incarnation = 0;          // +1, durable, at each attach that may write
+  uint64_t epoch = 0;                // of the cleaner
   uint64_t checkpoint_sequence = 0;  // log is read from here; 0: from its start
   uint32_t chunk_size_average = 16384;
   bool is_encrypted = false;
@@ -27,12 +28,12 @@ struct Superblock {
 };
 
 struct SuperblockReport {
-  int valid_count = 0;       // copies that could be read
-  int stale_count = 0;       // valid, of an older generation
+  int valid_count = 0;  // copies that could be read
+  int stale_count = 0;  // valid, of an older generation
 };
 
-// kNotFound: no copy exists (an empty or missing directory: never initialised by itself); kCorrupt: no quorum;
-// kUnsupported: a newer format.
+// kNotFound: no copy exists (an empty or missing directory: never initialised by itself); kCorrupt: no
+// quorum; kUnsupported: a newer format.
 Result<Superblock> ReadSuperblock(FileSystem* files, const std::string& directory, SuperblockReport* report);
 // Makes the four files. kExists when any is there.
 Status CreateSuperblock(FileSystem* files, const std::string& directory, const Superblock& superblock);

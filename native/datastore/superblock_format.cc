@@ -44,12 +44,15 @@ Status DecodeSuperblock(ConstBytes block, Superblock* superblock) {
   BoundedReader reader(block);
   if (reader.Take<uint64_t>() != kSuperblockMagic) return Corrupt("wrong magic");
   const Sha256Digest digest = Sha256({block.first(kDigestAt)});
-  if (std::memcmp(digest.data(), block.data() + kDigestAt, digest.size()) != 0) return Corrupt("wrong digest");
+  if (std::memcmp(digest.data(), block.data() + kDigestAt, digest.size()) != 0)
+    return Corrupt("wrong digest");
   superblock->format_version = reader.Take<uint32_t>();
   const auto flags = reader.Take<uint32_t>();
   superblock->features = reader.Take<uint64_t>();
-  if (superblock->format_version != kFormatVersion || superblock->features != 0 || (flags & ~kFlagEncrypted) != 0) {
-    return Status(Code::kUnsupported, "superblock: format version " + std::to_string(superblock->format_version) +
+  if (superblock->format_version != kFormatVersion || superblock->features != 0 ||
+      (flags & ~kFlagEncrypted) != 0) {
+    return Status(Code::kUnsupported, "superblock: format version " +
+                                          std::to_string(superblock->format_version) +
                                           " or one of its features is newer than this program");
   }
   superblock->is_encrypted = (flags & kFlagEncrypted) != 0;

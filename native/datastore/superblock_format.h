@@ -1,4 +1,5 @@
-// One copy of the superblock: a block of 4 KiB. FORMAT.md, section "Superblock". Encode and decode only; no I/O.
+// One copy of the superblock: a block of 4 KiB. FORMAT.md, section "Superblock". Encode and decode only; no
+// I/O.
 #ifndef GRANARY_DATASTORE_SUPERBLOCK_FORMAT_H_
 #define GRANARY_DATASTORE_SUPERBLOCK_FORMAT_H_
 
@@ -7,7 +8,8 @@
 namespace granary {
 
 inline constexpr size_t kSuperblockSize = kBlockSize;
-inline constexpr uint64_t kSuperblockMagic = 0xb45c1ec41613da5f;  // SHA-256 of "Granary superblock v1", first 8 bytes
+inline constexpr uint64_t kSuperblockMagic =
+    0xb45c1ec41613da5f;  // SHA-256 of "Granary superblock v1", first 8 bytes
 
 void EncodeSuperblock(const Superblock& superblock, Bytes block);
 // kCorrupt; kUnsupported for a version or a feature we do not know (the digest fits).

@@ -30,7 +30,8 @@ static Status WriteNewFile(FileSystem* files, const std::string& path, ConstByte
 Status ReplaceFile(FileSystem* files, const std::string& path, ConstBytes content) {
   const std::string temporary = path + ".tmp";
   // What an earlier crash left; nobody ever reads it.
-  if (Status status = files->Unlink(temporary); !status.ok() && status.code() != Code::kNotFound) return status;
+  if (Status status = files->Unlink(temporary); !status.ok() && status.code() != Code::kNotFound)
+    return status;
   Status status = WriteNewFile(files, temporary, content);
   if (status.ok()) status = files->Rename(temporary, path);
   if (!status.ok()) {

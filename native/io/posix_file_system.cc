@@ -1,6 +1,7 @@
-// The FileSystem of real disks. A file opened `direct` has two descriptors: one that bypasses the page cache, for
-// block-aligned writes, and an ordinary one for everything else (the kernel keeps the two coherent). Where a file system
-// refuses direct writes (tmpfs), the ordinary one takes them. Nothing is retried but EINTR and short transfers.
+// The FileSystem of real disks. A file opened `direct` has two descriptors: one that bypasses the page cache,
+// for block-aligned writes, and an ordinary one for everything else (the kernel keeps the two coherent).
+// Where a file system refuses direct writes (tmpfs), the ordinary one takes them. Nothing is retried but
+// EINTR and short transfers.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -22,16 +23,21 @@ namespace {
 
 Code CodeOfErrno(int error) {
   switch (error) {
-    case ENOENT: return Code::kNotFound;
-    case EEXIST: return Code::kExists;
+    case ENOENT:
+      return Code::kNotFound;
+    case EEXIST:
+      return Code::kExists;
     case ENOSPC:
-    case EDQUOT: return Code::kNoSpace;
-    default: return Code::kIo;
+    case EDQUOT:
+      return Code::kNoSpace;
+    default:
+      return Code::kIo;
   }
 }
 
 Status Failure(const char* what, const std::string& path, int error = errno) {
-  return Status(CodeOfErrno(error), std::string(what) + " " + path + ": " + std::generic_category().message(error));
+  return Status(CodeOfErrno(error),
+                std::string(what) + " " + path + ": " + std::generic_category().message(error));
 }
 
 template <typename Call>
@@ -68,13 +74,17 @@ Descriptor OpenDescriptor(const std::string& path, int flags, mode_t mode = 0) {
 class PosixFile : public File {
  public:
   PosixFile(std::string path, Descriptor descriptor, Descriptor direct, bool is_direct)
-      : path_(std::move(path)), descriptor_(std::move(descriptor)), direct_(std::move(direct)), is_direct_(is_direct) {}
+      : path_(std::move(path)),
+        descriptor_(std::move(descriptor)),
+        direct_(std::move(direct)),
+        is_direct_(is_direct) {}
 
   Result<size_t> ReadAt(uint64_t offset, Bytes out) override {
     size_t count = 0;
     while (count < out.size()) {
       const ssize_t part = RetryInterrupted([&] {
-        return pread(descriptor_.get(), out.data() + count, out.size() - count, static_cast<off_t>(offset + count));
+        return pread(descriptor_.get(), out.data() + count, out.size() - count,
+                     static_cast<off_t>(offset + count));
       });
       if (part < 0) return Failure("read", path_);
       if (part == 0) break;
@@ -92,7 +102,8 @@ class PosixFile : public File {
     size_t written = 0;
     int error = EINVAL;
     if (direct_.is_open()) error = WritePart(direct_.get(), offset, bytes, &written);
-    // EINVAL: no direct writes here, a device with larger blocks than ours, or an odd rest behind a short write.
+    // EINVAL: no direct writes here, a device with larger blocks than ours, or an odd rest behind a short
+    // write.
     if (error == EINVAL) error = WritePart(descriptor_.get(), offset, bytes, &written);
     return error == 0 ? Status::Ok() : Failure("write", path_, error);
   }
@@ -101,7 +112,8 @@ class PosixFile : public File {
     if (poisoned_) return Status(Code::kIo, "sync " + path_ + ": an earlier sync failed");
     if (RetryInterrupted([&] { return fdatasync(descriptor_.get()); }) == 0) return Status::Ok();
     poisoned_ = true;
-    // Whatever the cause: what the kernel could not write it may have forgotten, so the caller must not come again.
+    // Whatever the cause: what the kernel could not write it may have forgotten, so the caller must not come
+    // again.
     return Status(Code::kIo, "sync " + path_ + ": " + std::generic_category().message(errno));
   }
 
@@ -132,7 +144,8 @@ class PosixFile : public File {
   static int WritePart(int fd, uint64_t offset, ConstBytes bytes, size_t* written) {
     while (*written < bytes.size()) {
       const ssize_t part = RetryInterrupted([&] {
-        return pwrite(fd, bytes.data() + *written, bytes.size() - *written, static_cast<off_t>(offset + *written));
+        return pwrite(fd, bytes.data() + *written, bytes.size() - *written,
+                      static_cast<off_t>(offset + *written));
       });
       if (part <= 0) return part < 0 ? errno : EIO;
       *written += static_cast<size_t>(part);
@@ -147,8 +160,8 @@ class PosixFile : public File {
   std::atomic<bool> poisoned_{false};
 };
 
-// flock() alone guards processes and, on local disks, objects of one process; some network file systems give the second
-// lock to the process that holds the first, so the held ones are listed, too.
+// flock() alone guards processes and, on local disks, objects of one process; some network file systems give
+// the second lock to the process that holds the first, so the held ones are listed, too.
 std::mutex held_mutex;
 std::set<std::pair<dev_t, ino_t>>& HeldLocks() {
   static std::set<std::pair<dev_t, ino_t>> held;
@@ -227,7 +240,8 @@ class PosixFiles : public FileSystem {
 
   Result<uint64_t> FreeSpace(const std::string& path) override {
     struct statvfs volume;
-    if (RetryInterrupted([&] { return statvfs(path.c_str(), &volume); }) != 0) return Failure("statvfs", path);
+    if (RetryInterrupted([&] { return statvfs(path.c_str(), &volume); }) != 0)
+      return Failure("statvfs", path);
     return static_cast<uint64_t>(volume.f_bavail) * volume.f_frsize;
   }
 

@@ -11,8 +11,8 @@ class ReadWindow {
   static constexpr size_t kSize = 256 << 10;  // read at a time; more when a caller asks for more
 
   explicit ReadWindow(File* file) : file_(file) {}
-  // All that is buffered from `offset` on, at least `size` bytes; fewer only at the end of the file. Valid until the
-  // next call.
+  // All that is buffered from `offset` on, at least `size` bytes; fewer only at the end of the file. Valid
+  // until the next call.
   Result<ConstBytes> At(uint64_t offset, size_t size);
 
  private:

@@ -73,7 +73,8 @@ void DiskNode::LoseUnsynced() {
 }
 
 void DiskNode::ForgetLost() {
-  if (std::none_of(unsynced.begin(), unsynced.end(), [](const DiskChange& change) { return change.is_lost; })) return;
+  if (std::none_of(unsynced.begin(), unsynced.end(), [](const DiskChange& change) { return change.is_lost; }))
+    return;
   std::erase_if(unsynced, [](const DiskChange& change) { return change.is_lost; });
   live = durable;
   for (const DiskChange& change : unsynced) change.ApplyTo(&live);
@@ -128,13 +129,14 @@ void SimulatedDisk::EntryChange::ApplyToDurable() const {
   if (to_directory != nullptr) to_directory->durable_entries[to] = node;
 }
 
-// A change becomes durable with all earlier ones of the directories it touches: what came before it in either cannot
-// come back behind it.
+// A change becomes durable with all earlier ones of the directories it touches: what came before it in either
+// cannot come back behind it.
 void SimulatedDisk::SyncDirectory(const DiskNodePtr& directory) {
   std::set<const DiskNode*> touched{directory.get()};
   std::vector<EntryChange> synced, rest;
   for (auto change = unsynced_.rbegin(); change != unsynced_.rend(); ++change) {
-    const bool is_in = touched.contains(change->from_directory.get()) || touched.contains(change->to_directory.get());
+    const bool is_in =
+        touched.contains(change->from_directory.get()) || touched.contains(change->to_directory.get());
     if (is_in) {
       if (change->from_directory != nullptr) touched.insert(change->from_directory.get());
       if (change->to_directory != nullptr) touched.insert(change->to_directory.get());
@@ -152,7 +154,8 @@ static void TearInto(const DiskChange& change, uint64_t seed, DiskRandom* random
   if (seed == 1) return change.ApplyTo(durable);
   const uint64_t choice = random->Below(4);
   if (choice == 0) return;
-  if (choice == 1 || change.kind != DiskChange::Kind::kWrite || change.bytes.empty()) return change.ApplyTo(durable);
+  if (choice == 1 || change.kind != DiskChange::Kind::kWrite || change.bytes.empty())
+    return change.ApplyTo(durable);
   const ConstBytes bytes = change.bytes;
   if (choice == 2) return durable->Write(change.offset, bytes.first(random->Below(bytes.size() + 1)));
   for (size_t at = 0; at < bytes.size();) {  // sectors lie at multiples of their size in the file

@@ -1,5 +1,5 @@
-// What the simulated file system keeps: for every file the image that readers see, the image that is durable, and the
-// unsynced changes between them; for every directory likewise. No faults and no locking here; see
+// What the simulated file system keeps: for every file the image that readers see, the image that is durable,
+// and the unsynced changes between them; for every directory likewise. No faults and no locking here; see
 // simulated_file_system.cc.
 #ifndef GRANARY_IO_SIMULATED_DISK_H_
 #define GRANARY_IO_SIMULATED_DISK_H_
@@ -30,7 +30,7 @@ class DiskImage {
 struct DiskChange {
   enum class Kind { kWrite, kGrow, kTruncate };
   Kind kind;
-  uint64_t offset;       // of a write; else the new size
+  uint64_t offset;  // of a write; else the new size
   Buffer bytes;
   bool is_lost = false;  // a sync failed: readers may still see it, no later sync makes it durable
   void ApplyTo(DiskImage* image) const;
@@ -46,8 +46,8 @@ struct DiskNode {
 
   void Change(DiskChange change);
   void MakeDurable();
-  void LoseUnsynced();     // what a failed sync does
-  void ForgetLost();       // what dropping the page cache shows
+  void LoseUnsynced();  // what a failed sync does
+  void ForgetLost();    // what dropping the page cache shows
 };
 using DiskNodePtr = std::shared_ptr<DiskNode>;
 

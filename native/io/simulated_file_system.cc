@@ -1,5 +1,5 @@
-// The plan's faults and the FileSystem interface over a SimulatedDisk. One mutex for the whole disk: what is tested here is
-// order and loss, not speed.
+// The plan's faults and the FileSystem interface over a SimulatedDisk. One mutex for the whole disk: what is
+// tested here is order and loss, not speed.
 #include "io/simulated_file_system.h"
 
 #include <mutex>
@@ -81,7 +81,8 @@ Simulator::Verdict Simulator::Mutate(bool takes_space) {
   using Kind = FaultPlan::Kind;
   if (plan_.kind == Kind::kNone || plan_.kind == Kind::kReadError) return Verdict::kProceed;
   if (plan_.kind == Kind::kNoSpace) {  // once: the first operation from there on that takes space
-    if (!takes_space || operations_ < plan_.operation || (was_hit_ && !plan_.for_ever)) return Verdict::kProceed;
+    if (!takes_space || operations_ < plan_.operation || (was_hit_ && !plan_.for_ever))
+      return Verdict::kProceed;
     was_hit_ = true;
     return Verdict::kFull;
   }
@@ -108,15 +109,21 @@ Status Simulator::ReadGate(const std::string& what) {
 
 Result<DiskNodePtr> Simulator::Parent(const std::string& path) {
   DiskNodePtr parent = disk_.Find(DirectoryOf(path));
-  if (parent == nullptr || !parent->is_directory) return Status(Code::kNotFound, path + ": no such directory");
+  if (parent == nullptr || !parent->is_directory)
+    return Status(Code::kNotFound, path + ": no such directory");
   return parent;
 }
 
 class SimulatedFile : public File {
  public:
-  SimulatedFile(std::shared_ptr<Simulator> disk, DiskNodePtr node, std::string path, bool writable, bool direct)
-      : disk_(std::move(disk)), node_(std::move(node)), path_(std::move(path)), writable_(writable),
-        direct_(direct), power_cycle_(disk_->power_cycle_) {}
+  SimulatedFile(std::shared_ptr<Simulator> disk, DiskNodePtr node, std::string path, bool writable,
+                bool direct)
+      : disk_(std::move(disk)),
+        node_(std::move(node)),
+        path_(std::move(path)),
+        writable_(writable),
+        direct_(direct),
+        power_cycle_(disk_->power_cycle_) {}
 
   Result<size_t> ReadAt(uint64_t offset, Bytes out) override {
     std::lock_guard<std::mutex> guard(disk_->mutex_);
@@ -135,7 +142,8 @@ class SimulatedFile : public File {
     }
     const Simulator::Verdict verdict = disk_->Mutate(true);
     const uint64_t end = offset + bytes.size();
-    if (verdict == Simulator::Verdict::kFull || (end > node_->live.size() && !disk_->HasSpace(end - node_->live.size()))) {
+    if (verdict == Simulator::Verdict::kFull ||
+        (end > node_->live.size() && !disk_->HasSpace(end - node_->live.size()))) {
       return Status(Code::kNoSpace, "write " + path_ + ": simulated disk is full");
     }
     if (verdict == Simulator::Verdict::kFail) return Fault("write " + path_);
@@ -233,7 +241,8 @@ Result<std::unique_ptr<File>> Simulator::Open(const std::string& path, OpenMode 
   if (node == nullptr) return Status(Code::kNotFound, "open " + path + ": not there");
   if (node->is_directory) return Status(Code::kIo, "open " + path + ": a directory");
   const bool writable = mode != OpenMode::kRead;
-  return std::unique_ptr<File>(new SimulatedFile(shared_from_this(), node, path, writable, direct && writable));
+  return std::unique_ptr<File>(
+      new SimulatedFile(shared_from_this(), node, path, writable, direct && writable));
 }
 
 Status Simulator::Rename(const std::string& from, const std::string& to) {
@@ -251,7 +260,8 @@ Status Simulator::Unlink(const std::string& path) {
   RETURN_IF_ERROR(Gate("unlink " + path, false));
   const DiskNodePtr node = disk_.Find(path);
   if (node == nullptr) return Status(Code::kNotFound, "unlink " + path + ": not there");
-  if (node->is_directory && !node->entries.empty()) return Status(Code::kIo, "unlink " + path + ": not empty");
+  if (node->is_directory && !node->entries.empty())
+    return Status(Code::kIo, "unlink " + path + ": not empty");
   disk_.ChangeEntry(path, "", node);
   return Status::Ok();
 }
@@ -278,7 +288,8 @@ Result<std::vector<std::string>> Simulator::List(const std::string& directory) {
   std::lock_guard<std::mutex> guard(mutex_);
   RETURN_IF_ERROR(ReadGate("list " + directory));
   const DiskNodePtr node = disk_.Find(directory);
-  if (node == nullptr || !node->is_directory) return Status(Code::kNotFound, "list " + directory + ": not there");
+  if (node == nullptr || !node->is_directory)
+    return Status(Code::kNotFound, "list " + directory + ": not there");
   std::vector<std::string> names;
   for (const auto& [name, entry] : node->entries) names.push_back(name);
   return names;

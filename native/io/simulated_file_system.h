@@ -1,6 +1,7 @@
-// A disk in memory, for tests: it knows what was synced and what was not, and fails as a plan says. A crash keeps what was
-// durable and, by seed, any subset of the unsynced writes, torn at 512-byte steps or at any byte; directory entries that
-// were not synced may vanish or stay. Deterministic: same calls, same plan, same seed, same disk.
+// A disk in memory, for tests: it knows what was synced and what was not, and fails as a plan says. A crash
+// keeps what was durable and, by seed, any subset of the unsynced writes, torn at 512-byte steps or at any
+// byte; directory entries that were not synced may vanish or stay. Deterministic: same calls, same plan, same
+// seed, same disk.
 #ifndef GRANARY_IO_SIMULATED_FILE_SYSTEM_H_
 #define GRANARY_IO_SIMULATED_FILE_SYSTEM_H_
 
@@ -21,21 +22,21 @@ struct FaultPlan {
     kReadError = 6,   // kIo on a read; for this kind the reads are counted instead
   };
   Kind kind = Kind::kNone;
-  uint64_t operation = 0;   // counted from 1 since the plan was set; only mutating operations (write, sync, allocate,
-                            // truncate, create, rename, unlink, mkdir, directory sync) count
-  bool for_ever = false;    // from then on, or once
+  uint64_t operation = 0;  // counted from 1 since the plan was set; only mutating operations (write, sync,
+                           // allocate, truncate, create, rename, unlink, mkdir, directory sync) count
+  bool for_ever = false;  // from then on, or once
 };
 
 class SimulatedFileSystem : public FileSystem {
  public:
   static std::shared_ptr<SimulatedFileSystem> Create();
-  virtual void SetPlan(const FaultPlan& plan) = 0;   // also revives a dead disk and resets the operation count
-  virtual uint64_t operation_count() const = 0;      // mutating operations since the plan was set
+  virtual void SetPlan(const FaultPlan& plan) = 0;  // also revives a dead disk and resets the operation count
+  virtual uint64_t operation_count() const = 0;     // mutating operations since the plan was set
   virtual bool plan_was_hit() const = 0;
-  // Power cut: open files become unusable, locks are released, unsynced state is kept, dropped or torn by `seed`
-  // (seed 0: everything unsynced is lost; seed 1: everything is kept).
+  // Power cut: open files become unusable, locks are released, unsynced state is kept, dropped or torn by
+  // `seed` (seed 0: everything unsynced is lost; seed 1: everything is kept).
   virtual void Crash(uint64_t seed) = 0;
-  virtual void SetCapacity(uint64_t size_max) = 0;   // kNoSpace beyond it
+  virtual void SetCapacity(uint64_t size_max) = 0;  // kNoSpace beyond it
   // Changes bytes of a file behind the back of the engine. kNotFound, kInvalid.
   virtual Status Damage(const std::string& path, uint64_t offset, ConstBytes bytes) = 0;
 };

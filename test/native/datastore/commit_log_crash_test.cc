@@ -1,5 +1,6 @@
-// Crashes and failures at every operation of the commit log's life: what Append answered for is there afterwards, in
-// order; what it did not answer for is a prefix of the batch or absent; recovery twice changes nothing.
+// Crashes and failures at every operation of the commit log's life: what Append answered for is there
+// afterwards, in order; what it did not answer for is a prefix of the batch or absent; recovery twice changes
+// nothing.
 #include "datastore/log_fixture.h"
 
 namespace granary {
@@ -30,7 +31,8 @@ class CommitLogCrash : public LogFixture, public testing::WithParamInterface<boo
     return durable;
   }
   // Reads the whole log; returns its last sequence.
-  uint64_t ExpectSurvived(uint64_t durable, uint64_t attempted, uint64_t incarnation, const std::string& where) {
+  uint64_t ExpectSurvived(uint64_t durable, uint64_t attempted, uint64_t incarnation,
+                          const std::string& where) {
     SCOPED_TRACE(where);
     auto log = TryOpen(incarnation, 0, kTarget);
     EXPECT_TRUE(log.ok()) << log.status().message();
@@ -44,7 +46,8 @@ class CommitLogCrash : public LogFixture, public testing::WithParamInterface<boo
       contents.clear();
       for (int copy = 0; copy < 2; ++copy) {
         for (const std::string& name : Segments(copy)) {
-          contents.push_back(*ReadWholeFile(files_.get(), (copy == 0 ? "/g/log/a/" : "/g/log/b/") + name, 1 << 30));
+          contents.push_back(
+              *ReadWholeFile(files_.get(), (copy == 0 ? "/g/log/a/" : "/g/log/b/") + name, 1 << 30));
         }
       }
       return contents;
@@ -67,8 +70,8 @@ class CommitLogCrash : public LogFixture, public testing::WithParamInterface<boo
       was_hit = files_->plan_was_hit();
       files_->SetPlan({});
       if (power_cut) files_->Crash(seed);
-      const std::string where = "kind " + std::to_string(static_cast<int>(kind)) + " seed " + std::to_string(seed) +
-                                " operation " + std::to_string(operation);
+      const std::string where = "kind " + std::to_string(static_cast<int>(kind)) + " seed " +
+                                std::to_string(seed) + " operation " + std::to_string(operation);
       const uint64_t last = ExpectSurvived(durable, attempted, 3, where);
       // What recovery gave once it gives for ever, and the log goes on behind it.
       AppendBatches(Open(5, 0, kTarget).get(), {2});
@@ -116,7 +119,8 @@ TEST_P(CommitLogCrash, ACrashAtAnyOperationOfARecoveryLeavesAStateThatRecovers) 
       was_hit = files_->plan_was_hit();
       files_->SetPlan({});
       files_->Crash(seed);
-      ExpectSurvived(durable, attempted, 4, "seed " + std::to_string(seed) + " operation " + std::to_string(operation));
+      ExpectSurvived(durable, attempted, 4,
+                     "seed " + std::to_string(seed) + " operation " + std::to_string(operation));
       if (HasFailure()) return;
     }
   }

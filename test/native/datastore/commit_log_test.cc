@@ -1,4 +1,5 @@
-// Rules of the commit log on a disk that is damaged but does not crash; crashes are in commit_log_crash_test.cc.
+// Rules of the commit log on a disk that is damaged but does not crash; crashes are in
+// commit_log_crash_test.cc.
 #include "datastore/commit_log.h"
 
 #include <atomic>
@@ -40,10 +41,12 @@ TEST_P(CommitLogTest, PayloadsFromNothingToTheBoundAreTaken) {
   EXPECT_EQ(*log->Append({{255, longest}, {1, {}}}), 1u);
   log = Open();
   std::vector<size_t> sizes;
-  ASSERT_TRUE(log->Read(1, [&](uint64_t, const LogEntry& entry) {
-    sizes.push_back(entry.payload.size());
-    return true;
-  }).ok());
+  ASSERT_TRUE(log->Read(1,
+                        [&](uint64_t, const LogEntry& entry) {
+                          sizes.push_back(entry.payload.size());
+                          return true;
+                        })
+                  .ok());
   EXPECT_EQ(sizes, (std::vector<size_t>{kLogPayloadSizeMax, 0}));
 }
 
@@ -232,7 +235,8 @@ TEST_P(CommitLogTest, ASegmentOfAnotherGroupIsCorrupt) {
   AppendBatches(Open().get(), {2});
   auto parameters = Parameters(2, 0);
   parameters.store_id.bytes[0] ^= 1;
-  EXPECT_EQ(CommitLog::Open(files_.get(), "/g/log", parameters, false, nullptr).status().code(), Code::kCorrupt);
+  EXPECT_EQ(CommitLog::Open(files_.get(), "/g/log", parameters, false, nullptr).status().code(),
+            Code::kCorrupt);
 }
 
 TEST_P(CommitLogTest, ACutTailsSequenceNumberIsSealedAnewUnderAnotherKey) {

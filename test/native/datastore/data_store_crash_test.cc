@@ -1,5 +1,5 @@
-// Crashes and failures at every operation of a data store's life: what a Sync or Close answered for reads back, recovery
-// succeeds from every state, and doing it twice changes nothing.
+// Crashes and failures at every operation of a data store's life: what a Sync or Close answered for reads
+// back, recovery succeeds from every state, and doing it twice changes nothing.
 #include "datastore/data_store.h"
 #include "datastore/store_fixture.h"
 
@@ -32,7 +32,8 @@ class DataStoreCrash : public testing::TestWithParam<bool> {
   // Creates, appends with syncs in between, closes; stops at the first failure.
   Progress Live(std::shared_ptr<DataStore>* kept = nullptr) {
     Progress progress;
-    auto store = DataStore::Create(files_.get(), kPath, TestIdentity(GetParam()), GetParam() ? &kDataKey : nullptr);
+    auto store =
+        DataStore::Create(files_.get(), kPath, TestIdentity(GetParam()), GetParam() ? &kDataKey : nullptr);
     progress.failure = store.status();
     if (!store.ok()) return progress;
     progress.is_created = true;
@@ -72,10 +73,12 @@ class DataStoreCrash : public testing::TestWithParam<bool> {
     for (uint64_t seed = 0; seed < progress.synced; ++seed) {
       ASSERT_TRUE(HoldsTestRecord(store->get(), seed, SizeOf(seed)));
     }
-    ASSERT_TRUE((*store)->VerifyRecords([](const ScannedRecord& record) {
-      EXPECT_TRUE(record.status.ok());
-      return true;
-    }).ok());
+    ASSERT_TRUE((*store)
+                    ->VerifyRecords([](const ScannedRecord& record) {
+                      EXPECT_TRUE(record.status.ok());
+                      return true;
+                    })
+                    .ok());
     const Buffer content = Content();
     ASSERT_TRUE(Recover(9).ok());
     ASSERT_EQ(Content(), content);
@@ -96,8 +99,8 @@ TEST_P(DataStoreCrash, APowerCutAtAnyOperationLosesNothingThatWasSynced) {
         was_hit = files_->plan_was_hit();
         files_->SetPlan({});
         files_->Crash(seed);
-        ExpectSurvived(progress, "kind " + std::to_string(static_cast<int>(kind)) + " seed " + std::to_string(seed) +
-                                     " operation " + std::to_string(operation));
+        ExpectSurvived(progress, "kind " + std::to_string(static_cast<int>(kind)) + " seed " +
+                                     std::to_string(seed) + " operation " + std::to_string(operation));
       }
     }
   }
@@ -114,7 +117,9 @@ TEST_P(DataStoreCrash, AnErrorAtAnyOperationIsFinalForTheStoreAndLosesNothingTha
         const Progress progress = Live(&store);
         was_hit = files_->plan_was_hit();
         files_->SetPlan({});
-        if (was_hit) ASSERT_EQ(progress.failure.code(), kind == Kind::kNoSpace ? Code::kNoSpace : Code::kIo) << operation;
+        if (was_hit)
+          ASSERT_EQ(progress.failure.code(), kind == Kind::kNoSpace ? Code::kNoSpace : Code::kIo)
+              << operation;
         if (was_hit && store != nullptr) {
           ASSERT_EQ(store->Sync().code(), progress.failure.code());
           ASSERT_EQ(store->Close().code(), progress.failure.code());
@@ -143,8 +148,8 @@ TEST_P(DataStoreCrash, ACrashAtAnyOperationOfARecoveryLeavesAStateThatRecovers) 
         was_hit = files_->plan_was_hit();
         files_->SetPlan({});
         files_->Crash(seed);
-        ExpectSurvived(progress, "seed " + std::to_string(seed) + " died at " + std::to_string(died_at) + " operation " +
-                                     std::to_string(operation));
+        ExpectSurvived(progress, "seed " + std::to_string(seed) + " died at " + std::to_string(died_at) +
+                                     " operation " + std::to_string(operation));
       }
     }
   }
@@ -168,7 +173,8 @@ TEST_P(DataStoreCrash, WhatRecoveryKeptIsDurable) {
 
 TEST_P(DataStoreCrash, WhatAFailedSyncLeftInThePageCacheIsNotBelieved) {
   Reset();
-  auto store = *DataStore::Create(files_.get(), kPath, TestIdentity(GetParam()), GetParam() ? &kDataKey : nullptr);
+  auto store =
+      *DataStore::Create(files_.get(), kPath, TestIdentity(GetParam()), GetParam() ? &kDataKey : nullptr);
   ASSERT_TRUE(AppendTestRecord(store.get(), 0, 5000).ok());
   ASSERT_TRUE(store->Sync().ok());
   ASSERT_TRUE(AppendTestRecord(store.get(), 1, 5000).ok());
@@ -205,7 +211,8 @@ TEST_P(DataStoreCrash, CreationCutOffAtAnyOperationCanBeMadeAgainAtAnotherPath) 
   for (uint64_t operation = 1; was_hit; ++operation) {
     Reset();
     files_->SetPlan({Kind::kNoSpace, operation, true});
-    auto store = DataStore::Create(files_.get(), kPath, TestIdentity(GetParam()), GetParam() ? &kDataKey : nullptr);
+    auto store =
+        DataStore::Create(files_.get(), kPath, TestIdentity(GetParam()), GetParam() ? &kDataKey : nullptr);
     was_hit = files_->plan_was_hit();
     if (was_hit) EXPECT_FALSE(*files_->Exists(kPath));
   }

@@ -16,12 +16,16 @@ class DataStoreTest : public testing::TestWithParam<bool> {
   void SetUp() override { ASSERT_TRUE(files_->MakeDirectory("/d").ok()); }
   bool sealed() const { return GetParam(); }
   std::shared_ptr<DataStore> Create() {
-    auto store = DataStore::Create(files_.get(), kPath, TestIdentity(sealed()), sealed() ? &kDataKey : nullptr);
+    auto store =
+        DataStore::Create(files_.get(), kPath, TestIdentity(sealed()), sealed() ? &kDataKey : nullptr);
     EXPECT_TRUE(store.ok()) << store.status().message();
     return *store;
   }
-  Result<std::shared_ptr<DataStore>> Open() { return DataStore::Open(files_.get(), kPath, TestStoreId(), TestKeys()); }
-  Result<std::shared_ptr<DataStore>> Recover(bool close, DataStore::ScanReport* report, uint64_t incarnation = 8) {
+  Result<std::shared_ptr<DataStore>> Open() {
+    return DataStore::Open(files_.get(), kPath, TestStoreId(), TestKeys());
+  }
+  Result<std::shared_ptr<DataStore>> Recover(bool close, DataStore::ScanReport* report,
+                                             uint64_t incarnation = 8) {
     return DataStore::Recover(files_.get(), kPath, TestStoreId(), TestKeys(), incarnation, close, report);
   }
   // `count` records of growing odd sizes, with a sync behind every third.
@@ -86,11 +90,13 @@ TEST_P(DataStoreTest, RecordsBeginAtMultiplesOfEightBehindTheHeaderAndBehindEver
   auto store = Create();
   Fill(store.get(), 9);
   uint64_t last_end = kBlockSize;
-  ASSERT_TRUE(store->ForEachChunk([&](const Fingerprint&, const ChunkPlace& place) {
-    EXPECT_EQ(place.record_offset % kRecordAlignment, 0u);
-    EXPECT_GE(place.record_offset + place.record_size, last_end);
-    last_end = place.record_offset + place.record_size;
-  }).ok());
+  ASSERT_TRUE(store
+                  ->ForEachChunk([&](const Fingerprint&, const ChunkPlace& place) {
+                    EXPECT_EQ(place.record_offset % kRecordAlignment, 0u);
+                    EXPECT_GE(place.record_offset + place.record_size, last_end);
+                    last_end = place.record_offset + place.record_size;
+                  })
+                  .ok());
   const auto fourth = MakeRecord(3, SizeOf(3), sealed(), 0).table.front().fingerprint;
   EXPECT_EQ((**store->Find(fourth)).record_offset % kBlockSize, 0u);
 }
@@ -113,9 +119,11 @@ TEST_P(DataStoreTest, ForEachChunkGivesAllChunksInTheOrderOfTheFile) {
   ASSERT_TRUE(store->Close().ok());
   std::vector<Fingerprint> expected, found;
   for (uint64_t seed = 0; seed < 40; ++seed) {
-    for (const TableRow& row : MakeRecord(seed, SizeOf(seed), false, 0).table) expected.push_back(row.fingerprint);
+    for (const TableRow& row : MakeRecord(seed, SizeOf(seed), false, 0).table)
+      expected.push_back(row.fingerprint);
   }
-  ASSERT_TRUE(store->ForEachChunk([&](const Fingerprint& each, const ChunkPlace&) { found.push_back(each); }).ok());
+  ASSERT_TRUE(
+      store->ForEachChunk([&](const Fingerprint& each, const ChunkPlace&) { found.push_back(each); }).ok());
   EXPECT_EQ(found, expected);
 }
 
@@ -226,7 +234,8 @@ TEST_P(DataStoreTest, AStoreOfAnotherGroupIsRefused) {
   StoreId other = TestStoreId();
   other.bytes[3] ^= 1;
   EXPECT_EQ(DataStore::Open(files_.get(), kPath, other, TestKeys()).status().code(), Code::kCorrupt);
-  EXPECT_EQ(DataStore::Recover(files_.get(), kPath, other, TestKeys(), 8, true, nullptr).status().code(), Code::kCorrupt);
+  EXPECT_EQ(DataStore::Recover(files_.get(), kPath, other, TestKeys(), 8, true, nullptr).status().code(),
+            Code::kCorrupt);
 }
 
 TEST_P(DataStoreTest, VerifyNamesTheDamagedRecordAndTheRootDoesNotFit) {
@@ -285,7 +294,9 @@ TEST(DataStoreKeyTest, AWrongOrMissingKeyIsDeniedBeforeAnythingIsUnsealed) {
   auto store = DataStore::Create(files.get(), kPath, TestIdentity(true), &kDataKey);
   ASSERT_TRUE((*store)->Close().ok());
   const auto open = [&](const Key* key) {
-    return DataStore::Open(files.get(), kPath, TestStoreId(), [key](uint32_t) { return key; }).status().code();
+    return DataStore::Open(files.get(), kPath, TestStoreId(), [key](uint32_t) { return key; })
+        .status()
+        .code();
   };
   EXPECT_EQ(open(&kDataKey), Code::kOk);
   EXPECT_EQ(open(&kWrongKey), Code::kDenied);

@@ -27,8 +27,8 @@ class LogFixture : public testing::Test {
     parameters.segment_size_target = target;
     return CommitLog::Open(files_.get(), "/g/log", parameters, read_only, report);
   }
-  std::unique_ptr<CommitLog> Open(uint64_t incarnation = 1, uint64_t from = 0, uint64_t target = kLogSegmentSizeTarget,
-                                  bool read_only = false) {
+  std::unique_ptr<CommitLog> Open(uint64_t incarnation = 1, uint64_t from = 0,
+                                  uint64_t target = kLogSegmentSizeTarget, bool read_only = false) {
     auto log = TryOpen(incarnation, from, target, read_only);
     EXPECT_TRUE(log.ok()) << log.status().message();
     return std::move(*log);
@@ -44,7 +44,8 @@ class LogFixture : public testing::Test {
   static Status AppendBatch(CommitLog* log, int count) {
     std::vector<Buffer> payloads;
     std::vector<LogEntry> entries;
-    for (int index = 0; index < count; ++index) payloads.push_back(PayloadOf(log->last_sequence() + 1 + index));
+    for (int index = 0; index < count; ++index)
+      payloads.push_back(PayloadOf(log->last_sequence() + 1 + index));
     for (int index = 0; index < count; ++index) {
       entries.push_back({TypeOf(log->last_sequence() + 1 + index), payloads[index]});
     }
@@ -58,7 +59,8 @@ class LogFixture : public testing::Test {
     uint64_t next = std::max<uint64_t>(from, 1);
     const Status status = log->Read(from, [&](uint64_t sequence, const LogEntry& entry) {
       const Buffer payload(entry.payload.begin(), entry.payload.end());
-      EXPECT_TRUE(sequence == next && entry.type == TypeOf(sequence) && payload == PayloadOf(sequence)) << sequence;
+      EXPECT_TRUE(sequence == next && entry.type == TypeOf(sequence) && payload == PayloadOf(sequence))
+          << sequence;
       ++next;
       return true;
     });

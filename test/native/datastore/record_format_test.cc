@@ -82,11 +82,22 @@ TEST_P(RecordFormatTest, ASealedRecordWithoutKeyAndAClearOneWithKeyAreRefused) {
 
 // With a fresh checksum, so that the bounds themselves are what refuses.
 TEST_P(RecordFormatTest, FieldsOutOfBoundsAreRefusedThoughTheChecksumFits) {
-  const struct { size_t offset; uint32_t value; Code code; } cases[] = {
-      {8, 0, Code::kCorrupt},         {8, 3, Code::kUnsupported},      {12, 0, Code::kCorrupt},
-      {12, 4097, Code::kCorrupt},     {24, 0, Code::kCorrupt},         {24, 8 * 1024 * 1024 + 1, Code::kCorrupt},
-      {28, 0, Code::kCorrupt},        {28, 0xffffffff, Code::kCorrupt}, {36, 1, Code::kCorrupt},
-      {56, 1, Code::kCorrupt},        {32, GetParam() ? 0u : 1u, Code::kCorrupt},
+  const struct {
+    size_t offset;
+    uint32_t value;
+    Code code;
+  } cases[] = {
+      {8, 0, Code::kCorrupt},
+      {8, 3, Code::kUnsupported},
+      {12, 0, Code::kCorrupt},
+      {12, 4097, Code::kCorrupt},
+      {24, 0, Code::kCorrupt},
+      {24, 8 * 1024 * 1024 + 1, Code::kCorrupt},
+      {28, 0, Code::kCorrupt},
+      {28, 0xffffffff, Code::kCorrupt},
+      {36, 1, Code::kCorrupt},
+      {56, 1, Code::kCorrupt},
+      {32, GetParam() ? 0u : 1u, Code::kCorrupt},
   };
   for (const auto& each : cases) {
     Buffer encoded = Encoded(1, 100);
@@ -162,13 +173,15 @@ TEST_P(TrailerTest, ATrailerIsBoundToItsHeader) {
 TEST_P(TrailerTest, ARecordBehindTheTrailersStartIsRefused) {
   ChunkTable table;
   Sha256Digest root;
-  EXPECT_EQ(DecodeTrailer(place(), kDataStoreHeaderSize + 4096, trailer_, &table, &root).code(), Code::kCorrupt);
+  EXPECT_EQ(DecodeTrailer(place(), kDataStoreHeaderSize + 4096, trailer_, &table, &root).code(),
+            Code::kCorrupt);
 }
 
 TEST_P(TrailerTest, HeaderAndFooterBlocksDetectAFlipOfAnyByte) {
   Buffer header(kBlockSize), footer(kBlockSize);
   EncodeDataStoreHeader(header_, header);
-  DataStoreFooter written{trailer_offset_, kTrailerHeaderSize + TrailerBodySize(6, 12) + kTagSize, 0, table_.counts(), header_};
+  DataStoreFooter written{trailer_offset_, kTrailerHeaderSize + TrailerBodySize(6, 12) + kTagSize, 0,
+                          table_.counts(), header_};
   written.counts.file_bytes = trailer_offset_ + trailer_.size() + kDataStoreFooterSize;
   EncodeDataStoreFooter(written, footer);
   DataStoreHeader decoded;
@@ -203,7 +216,8 @@ Sha256Digest ReferenceRoot(const std::vector<Buffer>& leaves, size_t begin, size
   if (end - begin == 1) return Sha256({leaf_prefix, leaves[begin]});
   size_t split = 1;
   while (split * 2 < end - begin) split *= 2;
-  return Sha256({node_prefix, ReferenceRoot(leaves, begin, begin + split), ReferenceRoot(leaves, begin + split, end)});
+  return Sha256(
+      {node_prefix, ReferenceRoot(leaves, begin, begin + split), ReferenceRoot(leaves, begin + split, end)});
 }
 
 TEST(MerkleTreeTest, TheRootIsThatOfRfc6962AtEveryCount) {

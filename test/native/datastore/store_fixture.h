@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "datastore/data_store.h"
-#include "io/simulated_file_system.h"
 #include "io/simulated_disk.h"
+#include "io/simulated_file_system.h"
 
 namespace granary {
 
@@ -28,7 +28,8 @@ inline StoreId TestStoreId() {
 }
 inline DataStoreIdentity TestIdentity(bool sealed) {
   DataStoreIdentity identity{TestStoreId(), {}, 7, sealed ? 3u : 0u};
-  for (size_t index = 0; index < identity.id.bytes.size(); ++index) identity.id.bytes[index] = static_cast<uint8_t>(0xa0 + index);
+  for (size_t index = 0; index < identity.id.bytes.size(); ++index)
+    identity.id.bytes[index] = static_cast<uint8_t>(0xa0 + index);
   return identity;
 }
 inline DataStore::KeyOfEpoch TestKeys() {
@@ -53,8 +54,14 @@ inline TestRecord MakeRecord(uint64_t seed, uint32_t size, bool sealed, uint64_t
     record.table.push_back(row);
     done += row.length;
   }
-  record.header = {seed % 5 == 4 ? RecordType::kBlockmap : RecordType::kRegion, Codec::kNone, sealed, ordinal,
-                   static_cast<uint32_t>(record.table.size()), size, size, sealed ? 3u : 0u};
+  record.header = {seed % 5 == 4 ? RecordType::kBlockmap : RecordType::kRegion,
+                   Codec::kNone,
+                   sealed,
+                   ordinal,
+                   static_cast<uint32_t>(record.table.size()),
+                   size,
+                   size,
+                   sealed ? 3u : 0u};
   return record;
 }
 
@@ -85,7 +92,8 @@ inline testing::AssertionResult HoldsTestRecord(DataStore* store, uint64_t seed,
       return testing::AssertionFailure() << "record " << seed << ": " << status.message();
     }
     if (at.length != row.length || at.plain_offset + at.length > decoded.payload.size() ||
-        std::memcmp(decoded.payload.data() + at.plain_offset, record.payload.data() + offset, row.length) != 0) {
+        std::memcmp(decoded.payload.data() + at.plain_offset, record.payload.data() + offset, row.length) !=
+            0) {
       return testing::AssertionFailure() << "record " << seed << ": other bytes";
     }
     offset += row.length;

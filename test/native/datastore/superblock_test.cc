@@ -22,7 +22,9 @@ class SuperblockTest : public testing::Test {
     superblock.realm_id.fill(9);
     return superblock;
   }
-  Result<Superblock> Read(SuperblockReport* report = nullptr) { return ReadSuperblock(files_.get(), "/g", report); }
+  Result<Superblock> Read(SuperblockReport* report = nullptr) {
+    return ReadSuperblock(files_.get(), "/g", report);
+  }
   // First(), then writes that set epoch to the generation.
   void Make(uint64_t generations) {
     Superblock superblock = First();
@@ -155,8 +157,8 @@ TEST_F(SuperblockTest, ANewerFormatHeldByTwoCopiesIsUnsupportedAndLeftAlone) {
   EXPECT_EQ(WriteSuperblock(files_.get(), "/g", &superblock).code(), Code::kUnsupported);
 }
 
-// At each operation of a write, from each state of the copies: what is read afterwards is the old or the new, whole; and
-// once the write has answered, the new.
+// At each operation of a write, from each state of the copies: what is read afterwards is the old or the new,
+// whole; and once the write has answered, the new.
 TEST_F(SuperblockTest, ACrashAtAnyOperationLeavesTheOldOrTheNewGeneration) {
   using Kind = FaultPlan::Kind;
   for (const Kind kind : {Kind::kDie, Kind::kTornDie, Kind::kIoError, Kind::kShortWrite, Kind::kNoSpace}) {
@@ -176,7 +178,8 @@ TEST_F(SuperblockTest, ACrashAtAnyOperationLeavesTheOldOrTheNewGeneration) {
         files_->SetPlan({});
         files_->Crash(seed);
         const auto read = Read();
-        ASSERT_TRUE(read.ok()) << "kind " << static_cast<int>(kind) << " seed " << seed << " operation " << operation;
+        ASSERT_TRUE(read.ok()) << "kind " << static_cast<int>(kind) << " seed " << seed << " operation "
+                               << operation;
         ASSERT_EQ(read.value().epoch, read.value().generation);
         if (written.ok()) ASSERT_EQ(read.value().generation, 3u);
         superblock = read.value();

@@ -1,4 +1,5 @@
-// Hostile bytes as a log segment's header, as a record, and as both copies of a segment that recovery is to judge.
+// Hostile bytes as a log segment's header, as a record, and as both copies of a segment that recovery is to
+// judge.
 #include "datastore/commit_log_format.h"
 #include "io/simulated_file_system.h"
 
@@ -7,7 +8,8 @@ namespace granary {
 static void Recover(ConstBytes a, ConstBytes b) {
   auto files = SimulatedFileSystem::Create();
   (void)CommitLog::Create(files.get(), "/log");
-  for (const auto& [path, bytes] : {std::pair{"/log/a/0000000000000001.log", a}, {"/log/b/0000000000000001.log", b}}) {
+  for (const auto& [path, bytes] :
+       {std::pair{"/log/a/0000000000000001.log", a}, {"/log/b/0000000000000001.log", b}}) {
     auto file = files->Open(path, OpenMode::kCreate);
     (void)(*file)->WriteAt(0, bytes);
   }

@@ -1,4 +1,5 @@
-// Hostile bytes as header, footer and trailer of a data store, and as a whole file that is opened and recovered.
+// Hostile bytes as header, footer and trailer of a data store, and as a whole file that is opened and
+// recovered.
 #include "datastore/data_store_format.h"
 #include "io/simulated_file_system.h"
 

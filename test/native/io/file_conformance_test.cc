@@ -1,4 +1,5 @@
-// One suite over every FileSystem: the POSIX one in a temporary directory and the simulated one without a plan.
+// One suite over every FileSystem: the POSIX one in a temporary directory and the simulated one without a
+// plan.
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
@@ -13,7 +14,8 @@ namespace granary {
 namespace {
 
 struct AlignedBlocks {
-  explicit AlignedBlocks(size_t size, uint8_t value) : bytes(static_cast<uint8_t*>(aligned_alloc(kBlockSize, size)), size) {
+  explicit AlignedBlocks(size_t size, uint8_t value)
+      : bytes(static_cast<uint8_t*>(aligned_alloc(kBlockSize, size)), size) {
     std::memset(bytes.data(), value, size);
   }
   ~AlignedBlocks() { free(bytes.data()); }
