@@ -80,7 +80,7 @@ export function deleteContainerChange(state: GroupState, containerId: number): C
 }
 
 export function configChange(settings: Settings): Change<void> {
-  return recordsChange([{ type: RecordType.CONFIG, ...settings }]);
+  return recordsChange([{ ...settings, type: RecordType.CONFIG }]);
 }
 
 /** Entries that depend on nothing. */

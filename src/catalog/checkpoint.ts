@@ -53,6 +53,7 @@ export async function writeCheckpoint(
     ]),
   );
   const { begin, previousBegin } = group.state.mark;
+  assert(begin === snapshot.begin, `checkpoint ${snapshot.begin} is complete when its END is applied`);
   await group.lane.call('setCheckpoint', group.engine, begin, previousBegin);
 }
 
@@ -67,7 +68,7 @@ async function beginCheckpoint(group: OpenedGroup): Promise<Snapshot> {
     build({ sequence, lastContainerId }) {
       const containers = [...state.containers.values()].map(containerRow);
       const type = RecordType.CHECKPOINT_BEGIN;
-      const begin: LogRecord = { type, containerId: lastContainerId, ...group.settings };
+      const begin: LogRecord = { ...group.settings, type, containerId: lastContainerId };
       return {
         records: [begin, ...containers],
         result: { begin: sequence, digest: state.digest, fileCount: state.totals.files, containers },

@@ -97,7 +97,8 @@ export class GroupState {
     if (mark === undefined) return this.clear();
     this.#mark = decodeMark(mark);
     this.#digest = new SetDigest(this.#mark.digest);
-    if (config !== undefined) this.#config = settingsOf(decodeRecord(RecordType.CONFIG, config));
+    const record = config && decodeRecord(RecordType.CONFIG, config);
+    if (record?.type === RecordType.CONFIG) this.#config = settingsOf(record);
     for await (const [, value] of this.#store.scan(tableRange(CONTAINER_TABLE))) {
       const row = decodeRecord(RecordType.CHECKPOINT_CONTAINER, value);
       if (row?.type === RecordType.CHECKPOINT_CONTAINER) this.#keepContainer(row);
@@ -208,9 +209,8 @@ export class GroupState {
   }
 
   #keepConfig(settings: Settings, batch: Batch): void {
-    const { compression, encryption, rotationDays, quotaBytes } = settings;
-    this.#config = { compression, encryption, rotationDays, quotaBytes };
-    const value = encodeRecord({ type: RecordType.CONFIG, ...this.#config });
+    this.#config = settingsOf(settings);
+    const value = encodeRecord({ ...this.#config, type: RecordType.CONFIG });
     batch.operations.push({ type: 'put', key: CONFIG_KEY, value });
   }
 
@@ -323,8 +323,9 @@ function keysOf(record: LogRecord | undefined): FileKey[] {
   }
 }
 
-function settingsOf(record: LogRecord | undefined): Settings | undefined {
-  return record?.type === RecordType.CONFIG ? record : undefined;
+/** The settings alone: what else the record has must not find its way into other records. */
+function settingsOf({ compression, encryption, rotationDays, quotaBytes }: Settings): Settings {
+  return { compression, encryption, rotationDays, quotaBytes };
 }
 
 function idKey(table: Uint8Array, id: number): Buffer {
