@@ -6,13 +6,15 @@
 import { BrokenInvariant } from './base/assert.js';
 import { isoTime, SYSTEM_CLOCK } from './base/clock.js';
 import { StoreError } from './base/errors.js';
+import { SOCKET_RECEIVE_BUFFER, SOCKET_SEND_BUFFER } from './base/limits.js';
 import type { GranaryCatalog } from './catalog/catalog.js';
 import type { CatalogContext } from './catalog/context.js';
 import type { DataDirectory } from './cli/data-directory.js';
-import type { RebuildRequest } from './cli/maintenance-commands.js';
+import type { RebuildReport, RebuildRequest } from './cli/maintenance-commands.js';
 import { runCommandLine } from './cli/program.js';
 import type { Listen, ServeFlags, ServeSettings } from './cli/serve-settings.js';
-import type { FrontLog, HttpHandlers, HttpServer, ListenAddress } from './front/http.js';
+import type { FrontLog, HttpHandlers, HttpServer, ListenAddress, ServerContext } from './front/http.js';
+import { binding } from './native/binding.js';
 
 const VERSION = '0.1.0';
 const REAL_DISK = 0;
@@ -227,15 +229,19 @@ async function openListener(
   { tls }: ServeSettings,
   log: FrontLog,
 ): Promise<Listener> {
-  const context = { clock: SYSTEM_CLOCK, log };
+  const context = { clock: SYSTEM_CLOCK, log, tuneListener };
   const server = await makeServer(handlers, context, tls !== undefined);
   const address = await server.listen({ ...listen, ...(tls === undefined ? {} : { tls }) });
   return { server, address };
 }
 
+function tuneListener(port: number): void {
+  binding().tuneListener(port, SOCKET_RECEIVE_BUFFER, SOCKET_SEND_BUFFER);
+}
+
 async function makeServer(
   handlers: HttpHandlers,
-  context: { readonly clock: typeof SYSTEM_CLOCK; readonly log: FrontLog },
+  context: ServerContext,
   isTls: boolean,
 ): Promise<HttpServer> {
   if (!isTls) {
@@ -274,7 +280,7 @@ const S3_NOT_YET: HttpHandlers = {
 
 // --- rebuild ---
 
-async function rebuild(request: RebuildRequest): Promise<readonly object[]> {
+async function rebuild(request: RebuildRequest): Promise<readonly RebuildReport[]> {
   const { availableParallelism } = await import('node:os');
   const { rebuildViews } = await import('./catalog/rebuild.js');
   const say = (fields: object, message: string) => {

@@ -1,6 +1,7 @@
 // Verbs for small files and directories, durably, through the same interface as everything else at rest.
 #include "binding/args.h"
 #include "datastore/inspect.h"
+#include "io/listener.h"
 #include "io/measure.h"
 
 namespace granary::binding {
@@ -65,6 +66,12 @@ Napi::Value MeasureVolumeVerb(const Napi::CallbackInfo& info) {
   return object;
 }
 
+Napi::Value TuneListenerVerb(const Napi::CallbackInfo& info) {
+  ThrowIfError(info.Env(), TuneListener(static_cast<uint16_t>(TakeU32(info[0])), static_cast<int>(TakeU32(info[1])),
+                                        static_cast<int>(TakeU32(info[2]))));
+  return info.Env().Undefined();
+}
+
 Napi::Value InspectFileVerb(const Napi::CallbackInfo& info) {
   std::unordered_map<uint32_t, Key> keys;
   const Napi::Array list = info[1].As<Napi::Array>();
@@ -94,6 +101,7 @@ void ExportFileVerbs(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "lockFile", LockFile, 2);
   Export(env, exports, "unlockFile", UnlockFile, 1);
   Export(env, exports, "measureVolume", MeasureVolumeVerb, 1);
+  Export(env, exports, "tuneListener", TuneListenerVerb, 3);
   Export(env, exports, "inspectFile", InspectFileVerb, 3);
 }
 

@@ -114,6 +114,13 @@ export const WEBSOCKET_BACKLOG_MAX = 32 * MIB;
 export const WEBSOCKET_IDLE_SECONDS = 60;
 /** Addresses whose failed log-ins are remembered. */
 export const AUTH_ADDRESSES_MAX = 4096;
+/**
+ * Kernel buffers of a connection, as SO_RCVBUF and SO_SNDBUF (the kernel doubles them). uWebSockets.js reads on, pause or
+ * not, as long as one read brings more than 488 KiB: a receive buffer below it makes a pause hold. A small send buffer
+ * lets its ten-second rule see that a slow reader goes on.
+ */
+export const SOCKET_RECEIVE_BUFFER = 200 * KIB;
+export const SOCKET_SEND_BUFFER = 256 * KIB;
 export const GRACE_SECONDS_DEFAULT = 10;
 /** Failed log-ins of one address within a minute before it has to wait. */
 export const AUTH_FAILURES_MAX = 30;

@@ -51,6 +51,8 @@ export interface FrontLog {
 export interface ServerContext {
   readonly clock: Clock;
   readonly log: FrontLog;
+  /** Bounds the kernel's buffers of a listening socket (SOCKET_RECEIVE_BUFFER), which connections inherit. */
+  readonly tuneListener?: (port: number) => void;
 }
 
 /** Neither may be left without an answer: what they throw ends as 500, or cuts an answer that has begun. */
@@ -135,6 +137,8 @@ export interface HttpResponse {
   /** Cuts the connection: the client sees that the answer is not complete. */
   abort(): void;
   readonly isHeadSent: boolean;
+  /** 0 before the head. */
+  readonly status: number;
   /** Ended, aborted, or the client has gone. */
   readonly isClosed: boolean;
 }

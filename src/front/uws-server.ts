@@ -86,7 +86,9 @@ export class UwsServer implements HttpServer {
     });
     app.any('/*', (response, request) => this.#onRequest(response, request));
     this.#listenSocket = await openListener(app, options);
-    return { host: options.host, port: this.#uws.us_socket_local_port(this.#listenSocket), isTls: false };
+    const port = this.#uws.us_socket_local_port(this.#listenSocket);
+    this.#context.tuneListener?.(port);
+    return { host: options.host, port, isTls: false };
   }
 
   async stop(graceMs: number): Promise<void> {

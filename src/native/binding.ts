@@ -357,6 +357,8 @@ export interface Binding {
   lockFile(path: string, disk: DiskHandle): number;
   unlockFile(lock: number): void;
   measureVolume(directory: string): VolumeMeasure;
+  /** Kernel buffer sizes of the socket that listens on `port`; its connections inherit them. NOT_FOUND. Any thread. */
+  tuneListener(port: number, receiveBytes: number, sendBytes: number): void;
   /** Any file we write, as JSON text, from the same decoders. Keys may be absent: then the clear fields only. */
   inspectFile(path: string, dataKeys: readonly DataKey[], logKey?: Uint8Array): string;
 
