@@ -79,6 +79,10 @@ uint64_t CommitLogFiles::file_bytes() const {
   return bytes;
 }
 
+uint64_t CommitLogFiles::AllocateStep() const {
+  return RoundUp(std::min(kLogAllocateStep, parameters_.segment_size_target), kBlockSize);
+}
+
 Status CommitLogFiles::Fail(const Status& status) {
   failure_ =
       Status(status.code() == Code::kNoSpace ? Code::kIo : status.code(), "commit log: " + status.message());
@@ -105,7 +109,7 @@ Status CommitLogFiles::CreateSegmentFiles(const LogSegmentHeader& header, Active
   for (int copy = 0; copy < kLogCopyCount; ++copy) {
     const std::string path = directories_.copies[copy] + "/" + LogSegmentName(header.first_sequence);
     ASSIGN_OR_RETURN(active->files[copy], files_->Open(path, OpenMode::kCreate));
-    RETURN_IF_ERROR(active->files[copy]->Allocate(kLogAllocateStep));
+    RETURN_IF_ERROR(active->files[copy]->Allocate(AllocateStep()));
     RETURN_IF_ERROR(active->files[copy]->WriteAt(0, bytes));
   }
   RETURN_IF_ERROR(pair_sync_.Sync(active->files[0].get(), active->files[1].get()));
@@ -138,7 +142,7 @@ Status CommitLogFiles::StartSegment() {
   }
   active.place = {header.store_id, header.segment_id, header.is_sealed ? &segment_key_ : nullptr};
   active.end = kLogSegmentHeaderSize;
-  active.allocated = kLogAllocateStep;
+  active.allocated = AllocateStep();
   active_ = std::move(active);
   return Status::Ok();
 }
@@ -150,7 +154,7 @@ Status CommitLogFiles::MakeRoom(uint64_t size) {
       active_ && active_->record_count > 0 && active_->end + size > parameters_.segment_size_target;
   if (is_full) active_.reset();
   if (!active_) RETURN_IF_ERROR(StartSegment());
-  const uint64_t wanted = RoundUp(active_->end + size, kLogAllocateStep);
+  const uint64_t wanted = RoundUp(active_->end + size, AllocateStep());
   if (wanted <= active_->allocated) return Status::Ok();
   for (const std::unique_ptr<File>& file : active_->files) {
     const Status status = file->Allocate(wanted);

@@ -83,6 +83,7 @@ class CommitLogFiles : public CommitLog {
   Status ReadSegment(const LogSegment& segment, uint64_t from, uint64_t last, const Each& each,
                      bool* must_stop) const;
   Status Fail(const Status& status);
+  uint64_t AllocateStep() const;  // never more than a whole segment
 
   FileSystem* const files_;
   const LogDirectories directories_;

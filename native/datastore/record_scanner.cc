@@ -46,6 +46,16 @@ Result<bool> RecordScanner::Next(ScannedRecord* found) {
   return true;
 }
 
+// Behind the last byte that is not zero; 0 when all are.
+static size_t EndOfNonZero(ConstBytes bytes) {
+  size_t end = bytes.size();
+  while (end % sizeof(uint64_t) != 0 && bytes[end - 1] == 0) --end;
+  if (end % sizeof(uint64_t) != 0) return end;
+  while (end > 0 && LoadLittle<uint64_t>(bytes.data() + end - sizeof(uint64_t)) == 0) end -= sizeof(uint64_t);
+  while (end > 0 && bytes[end - 1] == 0) --end;
+  return end;
+}
+
 Result<uint64_t> EndOfContent(File* file) {
   ASSIGN_OR_RETURN(uint64_t end, file->Size());
   Buffer buffer;
@@ -54,8 +64,7 @@ Result<uint64_t> EndOfContent(File* file) {
     buffer.resize(end - start);
     ASSIGN_OR_RETURN(const size_t count, file->ReadAt(start, buffer));
     if (count != buffer.size()) return Status(Code::kIo, "the file changed while it was read");
-    const auto last = std::find_if(buffer.rbegin(), buffer.rend(), [](uint8_t byte) { return byte != 0; });
-    if (last != buffer.rend()) return start + static_cast<uint64_t>(buffer.rend() - last);
+    if (const size_t last = EndOfNonZero(buffer); last > 0) return start + last;
     end = start;
   }
   return uint64_t{0};

@@ -83,7 +83,7 @@ class CommitLogCrash : public LogFixture, public testing::WithParamInterface<boo
 };
 
 TEST_P(CommitLogCrash, APowerCutAtAnyOperationLosesNothingThatWasAnsweredFor) {
-  for (uint64_t seed = 0; seed < 8; ++seed) {
+  for (const uint64_t seed : CrashSeeds()) {
     EveryOperation(Kind::kDie, seed, false, true);
     EveryOperation(Kind::kTornDie, seed, false, true);
   }
@@ -104,11 +104,11 @@ TEST_P(CommitLogCrash, AnErrorAtAnyOperationLosesNothingThatWasAnsweredFor) {
 }
 
 TEST_P(CommitLogCrash, ACrashAtAnyOperationOfARecoveryLeavesAStateThatRecovers) {
-  for (uint64_t seed = 0; seed < 6; ++seed) {
+  for (const uint64_t seed : CrashSeeds()) {
     bool was_hit = true;
     for (uint64_t operation = 1; was_hit; ++operation) {
       Reset();
-      files_->SetPlan({Kind::kTornDie, 16 + 3 * seed, false});
+      files_->SetPlan({Kind::kTornDie, 12 + 5 * seed % 40, false});
       uint64_t attempted = 4;
       const uint64_t durable = Live(2, 4, &attempted);
       files_->SetPlan({});
@@ -149,7 +149,7 @@ TEST_P(CommitLogCrash, AFullDiskBreaksNothingAndTheLogGoesOnWhenThereIsSpace) {
 }
 
 TEST_P(CommitLogCrash, ACrashWhileSegmentsAreDroppedLosesNoneBehindTheBound) {
-  for (uint64_t seed = 0; seed < 8; ++seed) {
+  for (const uint64_t seed : CrashSeeds()) {
     bool was_hit = true;
     for (uint64_t operation = 1; was_hit; ++operation) {
       Reset();

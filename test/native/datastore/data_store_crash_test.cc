@@ -90,7 +90,7 @@ class DataStoreCrash : public testing::TestWithParam<bool> {
 
 TEST_P(DataStoreCrash, APowerCutAtAnyOperationLosesNothingThatWasSynced) {
   for (const Kind kind : {Kind::kDie, Kind::kTornDie}) {
-    for (uint64_t seed = 0; seed < 6; ++seed) {
+    for (const uint64_t seed : CrashSeeds()) {
       bool was_hit = true;
       for (uint64_t operation = 1; was_hit; ++operation) {
         Reset();
@@ -134,7 +134,7 @@ TEST_P(DataStoreCrash, AnErrorAtAnyOperationIsFinalForTheStoreAndLosesNothingTha
 }
 
 TEST_P(DataStoreCrash, ACrashAtAnyOperationOfARecoveryLeavesAStateThatRecovers) {
-  for (uint64_t seed = 0; seed < 6; ++seed) {
+  for (const uint64_t seed : CrashSeeds()) {
     for (const uint64_t died_at : {8, 10, 12, 14, 15, 16}) {
       bool was_hit = true;
       for (uint64_t operation = 1; was_hit; ++operation) {
