@@ -1,5 +1,6 @@
 /**
- * How far a view has followed its log: the one value that every batch writes. native/FORMAT.md, "View tables".
+ * How far a view has followed its log: the one value that every batch writes. native/FORMAT.md, "View
+ * tables".
  */
 import { StoreError } from '../base/errors.js';
 import { SET_DIGEST_SIZE } from './set-digest.js';

@@ -1,7 +1,7 @@
 /**
- * A group's background work, one piece at a time, looked for every BACKGROUND_TICK_MS: counters, warming of the resident index, key
- * rotation, the view's table of places, checkpoints. A piece that fails says so and is tried again at a later tick; what it must not
- * get wrong it leaves in the order that recovery knows.
+ * A group's background work, one piece at a time, looked for every BACKGROUND_TICK_MS: counters, warming of
+ * the resident index, key rotation, the view's table of places, checkpoints. A piece that fails says so and
+ * is tried again at a later tick; what it must not get wrong it leaves in the order that recovery knows.
  */
 import type { Timer } from '../base/clock.js';
 import { asStoreError } from '../base/errors.js';

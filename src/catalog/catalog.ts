@@ -1,6 +1,6 @@
 /**
- * The catalog: storage groups, containers, files, behind the one interface that flows, front end and command line use
- * (types.ts). This file puts the parts together; each part does its one thing beside it.
+ * The catalog: storage groups, containers, files, behind the one interface that flows, front end and
+ * command line use (types.ts). This file puts the parts together; each part does its one thing beside it.
  */
 import { StoreError } from '../base/errors.js';
 import type { Secret } from '../keys/slots.js';
@@ -64,8 +64,8 @@ export class GranaryCatalog implements Catalog {
   }
 
   /**
-   * Opens the system and all its groups; makes DefaultGroup at the first start. A group that cannot be opened says so in
-   * showGroup and on each access, the others serve.
+   * Opens the system and all its groups; makes DefaultGroup at the first start. A group that cannot be
+   * opened says so in showGroup and on each access, the others serve.
    */
   static async open(parameters: CatalogParameters): Promise<GranaryCatalog> {
     const system = await SystemFile.open(parameters.context, parameters.dataDirectory);
@@ -296,7 +296,7 @@ function demandLegalChange(group: OpenedGroup, settings: GroupSettings): void {
   if (isEncrypted !== (settings.encryption !== 'off')) {
     throw new StoreError(
       'INVALID',
-      'whether a storage group is encrypted is decided when it is made (static and internal can be exchanged)',
+      'whether a group is encrypted is decided when it is made (static and internal can be exchanged)',
     );
   }
   const used = group.space.counters.fileBytes;

@@ -1,6 +1,6 @@
 /**
- * The changes that are committed: what each looks at, decides and writes. They are built inside the commit's critical section,
- * one after the other, so what they see is what they change.
+ * The changes that are committed: what each looks at, decides and writes. They are built inside the
+ * commit's critical section, one after the other, so what they see is what they change.
  */
 import { StoreError } from '../base/errors.js';
 import { CONTAINER_COUNT_MAX } from '../base/limits.js';

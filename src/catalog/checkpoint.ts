@@ -1,8 +1,10 @@
 /**
- * Checkpoints: the whole catalog written into the log, so that what lies before may be dropped. BEGIN and all containers are one
- * change that is committed alone; the snapshot of the files is taken at that very moment, so the entries are the state at BEGIN whatever
- * is committed while they are written (restoring.ts says how they are read back). END carries counts and digest; it is written only
- * when the walk over the view agrees with the digest that the commits have kept. When it does not, the view is wrong: it is made anew.
+ * Checkpoints: the whole catalog written into the log, so that what lies before may be dropped. BEGIN and
+ * all containers are one change that is committed alone; the snapshot of the files is taken at that very
+ * moment, so the entries are the state at BEGIN whatever is committed while they are written (restoring.ts
+ * says how they are read back). END carries counts and digest; it is written only when the walk over the
+ * view agrees with the digest that the commits have kept. When it does not, the view is wrong: it is made
+ * anew.
  */
 import { assert } from '../base/assert.js';
 import { CHECKPOINT_BATCH_BYTES, CHECKPOINT_INTERVAL_BYTES } from '../base/limits.js';
@@ -21,7 +23,10 @@ interface Snapshot {
   readonly files: AsyncIterable<FileRow>;
 }
 
-/** Has enough been logged since the last checkpoint? At least as much as that one took, so that they never outweigh the commits. */
+/**
+ * Has enough been logged since the last checkpoint? At least as much as that one took, so that they never
+ * outweigh the commits.
+ */
 export function isCheckpointDue(context: CatalogContext, group: OpenedGroup): boolean {
   const { logBytes, checkpointBytes } = group.state.mark;
   const interval = context.checkpointInterval ?? CHECKPOINT_INTERVAL_BYTES;
@@ -118,7 +123,7 @@ async function rebuildView(
   found: number,
   wanted: number,
 ): Promise<void> {
-  const reason = `the view disagrees with its commits (${found} files found, ${wanted} counted): it is made anew, without a checkpoint`;
+  const reason = `the view disagrees with its commits (${found} files found, ${wanted} counted): made anew`;
   context.onEvent({ level: 'error', group: group.name, message: reason });
   await group.rebuildView(reason);
 }

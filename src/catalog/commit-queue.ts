@@ -1,11 +1,13 @@
 /**
- * Group commit. Changes that wait together share one sync of the data stores and one append to the log; while one group is
- * being made durable the next one collects, without any delay of its own. Entries keep the order in which the changes were
- * accepted. Order of durability (I2, I1): data stores, log, view; only then a change's promise resolves.
+ * Group commit. Changes that wait together share one sync of the data stores and one append to the log;
+ * while one group is being made durable the next one collects, without any delay of its own. Entries keep
+ * the order in which the changes were accepted. Order of durability (I2, I1): data stores, log, view; only
+ * then a change's promise resolves.
  *
- * A sync or append that fails leaves it unknown what is durable: the queue stops for good (I10), a restart finds out. BUSY and
- * CANCELLED (no worker took the task), and NO_SPACE of the append, change nothing and fail their group only: that the append
- * really left nothing is checked by the next group's sequence number.
+ * A sync or append that fails leaves it unknown what is durable: the queue stops for good (I10), a restart
+ * finds out. BUSY and CANCELLED (no worker took the task), and NO_SPACE of the append, change nothing and
+ * fail their group only: that the append really left nothing is checked by the next group's sequence
+ * number.
  */
 import { asStoreError, type Code, StoreError } from '../base/errors.js';
 import { COMMIT_GROUP_MAX, COMMIT_QUEUE_MAX } from '../base/limits.js';
@@ -29,7 +31,10 @@ export interface Change<T> {
   readonly needsSync: boolean;
   /** Runs alone, not together with other changes. */
   readonly isExclusive?: boolean;
-  /** Makes the entries; what it changes in `working` later changes see. A StoreError that it throws rejects this change only. */
+  /**
+   * Makes the entries; what it changes in `working` later changes see. A StoreError that it throws rejects
+   * this change only.
+   */
   build(working: Working): { readonly records: readonly LogRecord[]; readonly result: T };
   /** With isExclusive: runs before the change resolves, while nothing else is committed. */
   alone?(): Promise<void>;
@@ -83,7 +88,10 @@ export class CommitQueue {
     return this.#running === undefined;
   }
 
-  /** Resolves with what `build` has answered when the change is durable and in the view. BUSY: the queue is full. */
+  /**
+   * Resolves with what `build` has answered when the change is durable and in the view. BUSY: the queue is
+   * full.
+   */
   submit<T>(change: Change<T>): Promise<T> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#waiting.length >= COMMIT_QUEUE_MAX) {
@@ -95,7 +103,10 @@ export class CommitQueue {
     });
   }
 
-  /** Runs `action` while nothing is being committed; what comes meanwhile waits. A failure of it stops the queue. */
+  /**
+   * Runs `action` while nothing is being committed; what comes meanwhile waits. A failure of it stops the
+   * queue.
+   */
   exclusive(action: () => Promise<void>): Promise<void> {
     return this.submit({
       keys: [],

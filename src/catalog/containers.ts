@@ -1,7 +1,8 @@
 /**
- * Containers of all groups by name, which is unique in the system. The truth lies in the groups' logs; here is the mapping from name to
- * group, made from them when a group is opened. Of a locked group only hashes of its containers' names are known (system file):
- * enough to answer that the group is locked, and to keep a name from being given twice.
+ * Containers of all groups by name, which is unique in the system. The truth lies in the groups' logs; here
+ * is the mapping from name to group, made from them when a group is opened. Of a locked group only hashes
+ * of its containers' names are known (system file): enough to answer that the group is locked, and to keep
+ * a name from being given twice.
  */
 import { StoreError } from '../base/errors.js';
 import { addContainerChange, deleteContainerChange } from './changes.js';
@@ -42,7 +43,7 @@ export class Containers {
         this.#places.set(name, { group, id });
         continue;
       }
-      const message = `its container '${name}' cannot be reached: group '${place.group.name}' has one of that name`;
+      const message = `container '${name}' cannot be reached: group '${place.group.name}' has that name`;
       this.#context.onEvent({ level: 'error', group: group.name, message });
     }
     await this.#keepHashes(group);
@@ -125,7 +126,9 @@ export class Containers {
     return undefined;
   }
 
-  /** Notes the hashes of the group's containers in the system file, where they are needed and have changed. */
+  /**
+   * Notes the hashes of the group's containers in the system file, where they are needed and have changed.
+   */
   async #keepHashes(group: Group): Promise<void> {
     if (group.opened === undefined || this.#context.isReadOnly === true) return;
     const names = [...group.opened.state.containers.values()].map(({ name }) => name);

@@ -1,7 +1,8 @@
 /**
- * The file index of an encrypted group. Keys are HMACs of container and name, values are sealed by the view's store, so the
- * database tells nothing but counts and sizes. The order of names exists in memory only: a container's names are read once, when it
- * is first listed, and kept current by the commits; LISTED_NAMES_MAX bounds all of them together.
+ * The file index of an encrypted group. Keys are HMACs of container and name, values are sealed by the
+ * view's store, so the database tells nothing but counts and sizes. The order of names exists in memory
+ * only: a container's names are read once, when it is first listed, and kept current by the commits;
+ * LISTED_NAMES_MAX bounds all of them together.
  */
 import { createHmac } from 'node:crypto';
 import { StoreError } from '../base/errors.js';

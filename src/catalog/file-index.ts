@@ -1,7 +1,8 @@
 /**
- * Where a group's view keeps its files: looked up by container and name, listed in byte order of the names. Two
- * implementations: names in the clear as keys of the view (here), and, for encrypted groups, keys that say nothing and an
- * order that is kept in memory (file-index-sealed.ts). The value of both is the record CHECKPOINT_FILE.
+ * Where a group's view keeps its files: looked up by container and name, listed in byte order of the names.
+ * Two implementations: names in the clear as keys of the view (here), and, for encrypted groups, keys that
+ * say nothing and an order that is kept in memory (file-index-sealed.ts). The value of both is the record
+ * CHECKPOINT_FILE.
  */
 import { assert } from '../base/assert.js';
 import { StoreError } from '../base/errors.js';

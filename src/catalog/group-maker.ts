@@ -1,6 +1,7 @@
 /**
- * Makes and removes storage groups. The system file names a group that is being made or deleted before its directory is touched, so
- * that whatever a crash leaves is finished at the next start; what is removed are the objects of a group, nothing else.
+ * Makes and removes storage groups. The system file names a group that is being made or deleted before its
+ * directory is touched, so that whatever a crash leaves is finished at the next start; what is removed are
+ * the objects of a group, nothing else.
  */
 import { randomBytes } from 'node:crypto';
 import { hasCode, StoreError } from '../base/errors.js';
@@ -59,7 +60,10 @@ const DEFAULTS: GroupSettings = {
   quotaBytes: 0,
 };
 
-/** The entry of a group to be made. INVALID, EXISTS: the directory is inside another group's, or the other way round. */
+/**
+ * The entry of a group to be made. INVALID, EXISTS: the directory is inside another group's, or the other
+ * way round.
+ */
 export function planGroup(
   request: GroupRequest,
   dataDirectory: string,
@@ -82,7 +86,7 @@ export function planGroup(
   if (!isAverage || !Number.isInteger(Math.log2(average))) {
     throw new StoreError(
       'INVALID',
-      `the average chunk size is a power of two from ${CHUNK_SIZE_AVERAGE_MIN} to ${CHUNK_SIZE_AVERAGE_MAX} bytes`,
+      `the chunk size is a power of two, ${CHUNK_SIZE_AVERAGE_MIN} to ${CHUNK_SIZE_AVERAGE_MAX} bytes`,
     );
   }
   return {
@@ -164,11 +168,16 @@ export async function measureTier(
   if (isFast || acceptSlow) return measure;
   throw new StoreError(
     'INVALID',
-    `the volume of ${path} does ${Math.floor(measure.sequentialIops)} sequential and ${Math.floor(measure.randomIops)} random IOPS; a performance tier needs ${TIER_SEQUENTIAL_IOPS_MIN} and ${TIER_RANDOM_IOPS_MIN} (--accept-slow takes it all the same)`,
+    `the volume of ${path} does ${Math.floor(measure.sequentialIops)} sequential and ` +
+      `${Math.floor(measure.randomIops)} random IOPS; a performance tier needs ${TIER_SEQUENTIAL_IOPS_MIN} ` +
+      `and ${TIER_RANDOM_IOPS_MIN} (--accept-slow takes it all the same)`,
   );
 }
 
-/** Removes the group's objects; the directory itself too, when it is one that we made below the data directory. */
+/**
+ * Removes the group's objects; the directory itself too, when it is one that we made below the data
+ * directory.
+ */
 export async function removeGroup(
   context: CatalogContext,
   entry: GroupEntry,

@@ -1,7 +1,8 @@
 /**
- * What a storage group's log says, as far as it has been applied: tables in the view (native/FORMAT.md, "View tables"), and in
- * memory containers, totals, settings. Commit, replay and rebuild all go through apply(): one batch in the view, in which
- * appliedSequence moves with what was applied, so that applying twice changes nothing.
+ * What a storage group's log says, as far as it has been applied: tables in the view (native/FORMAT.md,
+ * "View tables"), and in memory containers, totals, settings. Commit, replay and rebuild all go through
+ * apply(): one batch in the view, in which appliedSequence moves with what was applied, so that applying
+ * twice changes nothing.
  */
 import { StoreError } from '../base/errors.js';
 import type { KvOperation, KvStore } from '../view/kv.js';
@@ -40,7 +41,10 @@ const MARK_KEY = Buffer.from('m/applied');
 const CONFIG_KEY = Buffer.from('m/config');
 const CONTAINER_TABLE = Buffer.from('c');
 const TOTALS_TABLE = Buffer.from('s');
-/** What the log says lies in these tables, each under its first byte; the tables of places (places.ts) come from elsewhere. */
+/**
+ * What the log says lies in these tables, each under its first byte; the tables of places (places.ts) come
+ * from elsewhere.
+ */
 const LOG_TABLES = ['c', 'f', 'm', 's'];
 
 export class GroupState {
@@ -110,7 +114,10 @@ export class GroupState {
     }
   }
 
-  /** Forgets all that the log has said, in view and memory. The tables of places stay: the engine counts on them. */
+  /**
+   * Forgets all that the log has said, in view and memory. The tables of places stay: the engine counts on
+   * them.
+   */
   async clear(): Promise<void> {
     for (const table of LOG_TABLES) await this.#store.clear(tableRange(Buffer.from(table)));
     this.containers.clear();
@@ -122,8 +129,9 @@ export class GroupState {
   }
 
   /**
-   * The view is empty and is made from a checkpoint: entries between its BEGIN and END count from now on, and appliedSequence is not
-   * written before END has been applied, so that an interrupted restore begins anew.
+   * The view is empty and is made from a checkpoint: entries between its BEGIN and END count from now on,
+   * and appliedSequence is not written before END has been applied, so that an interrupted restore begins
+   * anew.
    */
   beginRestore(begin: number, end: number): void {
     this.#restoring = new Restoring(begin, end);

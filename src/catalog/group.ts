@@ -1,6 +1,7 @@
 /**
- * A storage group as the catalog keeps it, open or not: locked (its keyring needs a secret), failed (missing, foreign, damaged, newer,
- * in use), or open. A group that cannot be opened never stops the others, and its directory is never initialised by itself.
+ * A storage group as the catalog keeps it, open or not: locked (its keyring needs a secret), failed
+ * (missing, foreign, damaged, newer, in use), or open. A group that cannot be opened never stops the
+ * others, and its directory is never initialised by itself.
  */
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import { LockedKeyring } from '../keys/keyring.js';

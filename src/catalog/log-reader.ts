@@ -1,6 +1,6 @@
 /**
- * Reads a group's commit log through the door, in order, as decoded records. The addon packs as many as fit a buffer of
- * REPLAY_BUFFER_BYTES; native/FORMAT.md, "Commit log entries", has the row.
+ * Reads a group's commit log through the door, in order, as decoded records. The addon packs as many as fit
+ * a buffer of REPLAY_BUFFER_BYTES; native/FORMAT.md, "Commit log entries", has the row.
  */
 import { StoreError } from '../base/errors.js';
 import { REPLAY_BUFFER_BYTES } from '../base/limits.js';

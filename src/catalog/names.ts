@@ -1,7 +1,8 @@
 /**
- * Names, checked once where they come in. A file's name is bytes: strict UTF-8, 1 … FILE_NAME_SIZE_MAX, no NUL; '..', newlines
- * and slashes are bytes like others, because a name is never a path of this machine. Names are ordered by their bytes, which
- * for strings means by code points: JavaScript's own order (UTF-16 units) differs for astral characters.
+ * Names, checked once where they come in. A file's name is bytes: strict UTF-8, 1 … FILE_NAME_SIZE_MAX, no
+ * NUL; '..', newlines and slashes are bytes like others, because a name is never a path of this machine.
+ * Names are ordered by their bytes, which for strings means by code points: JavaScript's own order (UTF-16
+ * units) differs for astral characters.
  */
 import { isAbsolute, normalize, sep } from 'node:path';
 import { StoreError } from '../base/errors.js';
@@ -44,11 +45,15 @@ export function checkName(what: string, name: string): void {
   if (isLegal) return;
   throw new StoreError(
     'INVALID',
-    `not a ${what} name: ${JSON.stringify(name.slice(0, 2 * NAME_LENGTH_MAX))} (letters, digits, '-', '_', '.'; 1 to ${NAME_LENGTH_MAX})`,
+    `not a ${what} name: ${JSON.stringify(name.slice(0, 2 * NAME_LENGTH_MAX))} ` +
+      `(letters, digits, '-', '_', '.'; 1 to ${NAME_LENGTH_MAX})`,
   );
 }
 
-/** The directory of a storage group in its plain form: absolute, no '..', no slash at its end. INVALID otherwise. */
+/**
+ * The directory of a storage group in its plain form: absolute, no '..', no slash at its end. INVALID
+ * otherwise.
+ */
 export function checkDirectory(path: string): string {
   if (!isAbsolute(path) || path.includes('\0')) {
     throw new StoreError('INVALID', `a storage group's path must be absolute: ${JSON.stringify(path)}`);

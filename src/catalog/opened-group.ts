@@ -1,6 +1,6 @@
 /**
- * An open storage group: engine, view, state and commit queue. Opening is recovery (src/FLOWS.md, "Start and recovery"):
- * attach, view, replay of what the view lacks; a view that cannot be used is made anew.
+ * An open storage group: engine, view, state and commit queue. Opening is recovery (src/FLOWS.md, "Start
+ * and recovery"): attach, view, replay of what the view lacks; a view that cannot be used is made anew.
  */
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import type { Keyring } from '../keys/keyring.js';
@@ -273,7 +273,9 @@ function noteReplaced(context: CatalogContext, entry: GroupEntry, opened: Opened
 function reportRecovery(context: CatalogContext, entry: GroupEntry, report: AttachReport): void {
   const { dataStoresRecovered, logBytesCut, logRecordsRepaired } = report;
   if (dataStoresRecovered + logBytesCut + logRecordsRepaired > 0) {
-    const message = `recovered: ${dataStoresRecovered} unfinished data stores closed, ${logBytesCut} bytes of torn log cut, ${logRecordsRepaired} log records taken from the other copy`;
+    const message =
+      `recovered: ${dataStoresRecovered} unfinished data stores closed, ${logBytesCut} bytes of torn log ` +
+      `cut, ${logRecordsRepaired} log records taken from the other copy`;
     context.onEvent({ level: 'info', group: entry.name, message });
   }
   for (const { id, reason } of report.damaged) {

@@ -1,7 +1,8 @@
 /**
- * Fills the view's tables of places from the trailers of closed data stores. Only a data store whose fingerprints are all in the
- * view is marked for the engine (markInView): until then the engine finds its chunks by itself. Never on the path of an
- * acknowledgement; interrupted, it goes on with the data store it was at.
+ * Fills the view's tables of places from the trailers of closed data stores. Only a data store whose
+ * fingerprints are all in the view is marked for the engine (markInView): until then the engine finds its
+ * chunks by itself. Never on the path of an acknowledgement; interrupted, it goes on with the data store it
+ * was at.
  */
 import { VIEW_BATCH_MAX } from '../base/limits.js';
 import { FINGERPRINT_SIZE } from '../native/binding.js';
@@ -19,7 +20,10 @@ export class PlaceFiller {
     this.#group = group;
   }
 
-  /** Works until all closed data stores are in the view, or `isStopped` says so. Answers how many fingerprints it wrote. */
+  /**
+   * Works until all closed data stores are in the view, or `isStopped` says so. Answers how many
+   * fingerprints it wrote.
+   */
   async fill(isStopped: () => boolean): Promise<number> {
     const stores = await this.#group.lane.call('listDataStores', this.#group.engine);
     const ids = stores.flatMap(store => (store.isClosed && !this.#marked.has(store.id) ? [store.id] : []));

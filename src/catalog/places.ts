@@ -1,6 +1,7 @@
 /**
- * The view's tables of places: p/<fingerprint> names the data store that holds a chunk, d/<data store> says that all of a closed
- * data store's fingerprints are in the table. Both are filled in the background from trailers (place-filler.ts), which stay the truth.
+ * The view's tables of places: p/<fingerprint> names the data store that holds a chunk, d/<data store> says
+ * that all of a closed data store's fingerprints are in the table. Both are filled in the background from
+ * trailers (place-filler.ts), which stay the truth.
  */
 import { DATA_STORE_ID_SIZE } from '../native/binding.js';
 

@@ -1,6 +1,6 @@
 /**
- * `granary rebuild`: makes the views anew from data stores and logs alone, with no server running. The view goes only after the group
- * has been attached, so that nobody else's is taken away.
+ * `granary rebuild`: makes the views anew from data stores and logs alone, with no server running. The view
+ * goes only after the group has been attached, so that nobody else's is taken away.
  */
 import { StoreError } from '../base/errors.js';
 import { GranaryCatalog } from './catalog.js';

@@ -1,8 +1,9 @@
 /**
- * The one encoder and decoder of what the catalog writes into commit logs and view values: native/FORMAT.md, sections
- * "Commit log entries" and "View tables". A payload is a list of fields {tag u8, size u16, bytes}, little-endian, tags rising. A
- * tag or type of 128 and more may be skipped by who does not know it; any other unknown one is UNSUPPORTED. The encoding of a
- * record is unique: what decodes, encodes to the same bytes (but for skipped fields).
+ * The one encoder and decoder of what the catalog writes into commit logs and view values:
+ * native/FORMAT.md, sections "Commit log entries" and "View tables". A payload is a list of fields {tag u8,
+ * size u16, bytes}, little-endian, tags rising. A tag or type of 128 and more may be skipped by who does
+ * not know it; any other unknown one is UNSUPPORTED. The encoding of a record is unique: what decodes,
+ * encodes to the same bytes (but for skipped fields).
  */
 import { StoreError } from '../base/errors.js';
 import { LOG_PAYLOAD_SIZE_MAX } from '../base/limits.js';
@@ -231,8 +232,8 @@ function encodeValue(kind: Kind, value: string | number | Uint8Array): Uint8Arra
 }
 
 /**
- * The record that a payload of this type holds; undefined for a type that may be skipped. CORRUPT: not one of ours;
- * UNSUPPORTED: a newer version wrote it.
+ * The record that a payload of this type holds; undefined for a type that may be skipped. CORRUPT: not one
+ * of ours; UNSUPPORTED: a newer version wrote it.
  */
 export function decodeRecord(type: number, payload: Uint8Array): LogRecord | undefined {
   const known = SHAPES.get(type);

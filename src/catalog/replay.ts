@@ -1,7 +1,8 @@
 /**
- * Brings a view up to date with its log. Where the view lags behind, it gets the records that it lacks; where it cannot be used
- * (ahead of the log, older than what the log still has, undecodable), it is emptied and made anew: from the log's first record, or,
- * when the log's start has been dropped, from the newest complete checkpoint. Doing it twice changes nothing.
+ * Brings a view up to date with its log. Where the view lags behind, it gets the records that it lacks;
+ * where it cannot be used (ahead of the log, older than what the log still has, undecodable), it is emptied
+ * and made anew: from the log's first record, or, when the log's start has been dropped, from the newest
+ * complete checkpoint. Doing it twice changes nothing.
  */
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import { COMMIT_GROUP_MAX } from '../base/limits.js';

@@ -1,7 +1,8 @@
 /**
- * A view that is being made from a checkpoint. Its entries are the state at BEGIN; what was committed between BEGIN and END stands
- * among them in the log and is newer: a file that is there already, or that was deleted in between, is not taken from the
- * checkpoint any more. At END the entries must add up to the counts and the digest it carries.
+ * A view that is being made from a checkpoint. Its entries are the state at BEGIN; what was committed
+ * between BEGIN and END stands among them in the log and is newer: a file that is there already, or that
+ * was deleted in between, is not taken from the checkpoint any more. At END the entries must add up to the
+ * counts and the digest it carries.
  */
 import { StoreError } from '../base/errors.js';
 import { fileMapKey } from './file-index.js';

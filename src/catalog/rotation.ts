@@ -1,6 +1,7 @@
 /**
- * Key rotation of groups with internal encryption: a new data key is durable in the keyring, then named in the log, then used for new data
- * stores. A crash between leaves a key that no data store was sealed with, which the next start takes as the newest.
+ * Key rotation of groups with internal encryption: a new data key is durable in the keyring, then named in
+ * the log, then used for new data stores. A crash between leaves a key that no data store was sealed with,
+ * which the next start takes as the newest.
  */
 
 import { recordsChange } from './changes.js';
@@ -8,7 +9,9 @@ import type { CatalogContext } from './context.js';
 import type { OpenedGroup } from './opened-group.js';
 import { RecordType } from './record.js';
 
-/** Begins a new key epoch when the newest data key is older than the group's period. Answers whether it did. */
+/**
+ * Begins a new key epoch when the newest data key is older than the group's period. Answers whether it did.
+ */
 export async function rotateIfDue(context: CatalogContext, group: OpenedGroup): Promise<boolean> {
   const { encryption, rotationDays } = group.settings;
   if (encryption !== 'internal' || !group.keyring.needsRotation(rotationDays)) return false;

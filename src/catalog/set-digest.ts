@@ -1,7 +1,7 @@
 /**
- * A digest of a set: the sum of its entries' hashes modulo 2^128. It is kept current by adding what comes and taking away
- * what goes, and compared with a walk over the view before a checkpoint is written. It finds mistakes, not attackers: the log has
- * its own seals.
+ * A digest of a set: the sum of its entries' hashes modulo 2^128. It is kept current by adding what comes
+ * and taking away what goes, and compared with a walk over the view before a checkpoint is written. It
+ * finds mistakes, not attackers: the log has its own seals.
  */
 import { createHash } from 'node:crypto';
 import { encodeRecord, type LogRecord } from './record.js';

@@ -1,6 +1,6 @@
 /**
- * Is there room? Counters of the engine, looked at every FREE_CHECK_INTERVAL_MS, against the volume's floor and the group's
- * quota. Only ingest asks: deletes, the log and the cleaner have what lies below the floor.
+ * Is there room? Counters of the engine, looked at every FREE_CHECK_INTERVAL_MS, against the volume's floor
+ * and the group's quota. Only ingest asks: deletes, the log and the cleaner have what lies below the floor.
  */
 import type { Clock } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';

@@ -1,4 +1,7 @@
-/** Bytes as they came, as they are distinct, and as they are stored; for groups and the system, and for containers. */
+/**
+ * Bytes as they came, as they are distinct, and as they are stored; for groups and the system, and for
+ * containers.
+ */
 import { savingsPercent } from '../base/units.js';
 import type { EngineCounters } from '../native/binding.js';
 import type { Totals } from './totals.js';
@@ -49,7 +52,10 @@ export function addSums(sums: readonly Sums[]): Sums {
   };
 }
 
-/** Savings are never negative: after deletes, bytes that wait for the cleaner may be more than those of the files. */
+/**
+ * Savings are never negative: after deletes, bytes that wait for the cleaner may be more than those of the
+ * files.
+ */
 export function byteStatistics(sums: Sums): ByteStatistics {
   const { logicalBytes, uniqueBytes, storedBytes } = sums;
   const percent = (whole: number, part: number): number => Math.max(0, savingsPercent(whole, part));

@@ -1,6 +1,7 @@
 /**
- * The system file, system.a and system.b in the data directory: which storage groups there are and where, and who may log in.
- * All else about a group lies in its own directory; its settings are repeated here only so that a locked group can be shown.
+ * The system file, system.a and system.b in the data directory: which storage groups there are and where,
+ * and who may log in. All else about a group lies in its own directory; its settings are repeated here only
+ * so that a locked group can be shown.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
@@ -34,7 +35,10 @@ const GROUP = z.strictObject({
       isRotational: z.boolean().optional(),
     })
     .optional(),
-  /** Of encrypted groups: salted hashes of their containers' names, so that a locked group's are known when asked for. */
+  /**
+   * Of encrypted groups: salted hashes of their containers' names, so that a locked group's are known when
+   * asked for.
+   */
   containers: z.array(HEX).max(CONTAINER_COUNT_MAX).optional(),
 });
 export type GroupEntry = z.infer<typeof GROUP>;
@@ -70,8 +74,8 @@ export class SystemFile {
   }
 
   /**
-   * Reads the system file. An empty or missing directory is made a new system; one that holds other things but no system file is
-   * refused (NOT_FOUND): its volume may not be mounted, or the directory is not ours.
+   * Reads the system file. An empty or missing directory is made a new system; one that holds other things
+   * but no system file is refused (NOT_FOUND): its volume may not be mounted, or the directory is not ours.
    */
   static async open(context: CatalogContext, dataDirectory: string): Promise<SystemFile> {
     const { lane, disk } = context;
@@ -93,7 +97,7 @@ export class SystemFile {
     if (foreign.length > 0) {
       throw new StoreError(
         'NOT_FOUND',
-        `${dataDirectory} is not empty ('${foreign[0]}') but has no system file: not a data directory, or not all of it`,
+        `${dataDirectory} is not empty ('${foreign[0]}') but has no system file: not a data directory?`,
       );
     }
     const content = { systemId: randomBytes(16).toString('hex'), groups: [], users: [] };

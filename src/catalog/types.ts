@@ -1,7 +1,8 @@
 /**
- * What the catalog knows: storage groups, containers, files; and the interface that the flows, the front end and the
- * command line use. Names of files are bytes (UTF-8, 1 … FILE_NAME_SIZE_MAX, no NUL): they are never paths of this machine.
- * In TypeScript they are strings made by strict UTF-8 decoding, ordered by their bytes.
+ * What the catalog knows: storage groups, containers, files; and the interface that the flows, the front
+ * end and the command line use. Names of files are bytes (UTF-8, 1 … FILE_NAME_SIZE_MAX, no NUL): they are
+ * never paths of this machine. In TypeScript they are strings made by strict UTF-8 decoding, ordered by
+ * their bytes.
  */
 import type { BlockmapRoot, EngineHandle } from '../native/binding.js';
 import type { KvStore } from '../view/kv.js';
@@ -55,9 +56,15 @@ export interface OpenGroup {
   readonly view: KvStore;
   /** Are the resident index's answers final? While not, unknown rows have to be asked of the view. */
   isResident(): boolean;
-  /** Data store ids (24 bytes each, zeros: absent) that the view has for packed fingerprints (32 bytes each). */
+  /**
+   * Data store ids (24 bytes each, zeros: absent) that the view has for packed fingerprints (32 bytes
+   * each).
+   */
   places(fingerprints: Uint8Array): Promise<Uint8Array>;
-  /** Throws NO_SPACE when the volume is at its floor or the quota is used up; BUSY, IO when the group has stopped writing. */
+  /**
+   * Throws NO_SPACE when the volume is at its floor or the quota is used up; BUSY, IO when the group has
+   * stopped writing.
+   */
   admitIngest(): void;
 }
 
@@ -128,7 +135,10 @@ export interface Catalog {
   updateGroup(name: string, change: Partial<GroupSettings>): Promise<GroupInfo>;
   /** EXISTS while it has containers. Its directory is emptied. */
   deleteGroup(name: string): Promise<void>;
-  /** Opens an encrypted group with a passphrase, a key file's content or a recovery key. DENIED: it does not fit. */
+  /**
+   * Opens an encrypted group with a passphrase, a key file's content or a recovery key. DENIED: it does not
+   * fit.
+   */
   unlockGroup(
     name: string,
     secret: { passphrase?: string; keyFile?: Uint8Array; recoveryKey?: string },
@@ -150,8 +160,9 @@ export interface Catalog {
   file(container: string, path: string): Promise<FileRecord>;
   listFiles(container: string, query: { prefix?: string; after?: string; limit?: number }): Promise<FilePage>;
   /**
-   * The commit point: syncs the group's data stores, writes the commit record durably, updates the view, then resolves.
-   * A file of that name is replaced; its bytes are freed by the cleaner. Many calls at once share the syncs.
+   * The commit point: syncs the group's data stores, writes the commit record durably, updates the view,
+   * then resolves. A file of that name is replaced; its bytes are freed by the cleaner. Many calls at once
+   * share the syncs.
    */
   putFile(container: string, path: string, draft: FileDraft): Promise<FileRecord>;
   deleteFile(container: string, path: string): Promise<void>;

@@ -1,4 +1,7 @@
-/** Who may log in: names, roles and hashes of tokens, kept in the system file. What a role may do is the front end's business. */
+/**
+ * Who may log in: names, roles and hashes of tokens, kept in the system file. What a role may do is the
+ * front end's business.
+ */
 import { createHash } from 'node:crypto';
 import { StoreError } from '../base/errors.js';
 import { USER_COUNT_MAX } from '../base/limits.js';

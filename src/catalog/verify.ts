@@ -1,6 +1,7 @@
 /**
- * `granary verify`: are all references whole? Every file's blockmap is walked and each of its chunks is looked for; with `full` every
- * record of every data store is read as well. Damage is named by the structure it is in: superblock copies, log, view, data store, file.
+ * `granary verify`: are all references whole? Every file's blockmap is walked and each of its chunks is
+ * looked for; with `full` every record of every data store is read as well. Damage is named by the
+ * structure it is in: superblock copies, log, view, data store, file.
  */
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import { ROWS_MAX } from '../base/limits.js';

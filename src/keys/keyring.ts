@@ -1,7 +1,8 @@
 /**
- * A storage group's keyring: root key, slots that wrap it, and the ring of keys that it wraps. Files keyring.a and keyring.b in
- * the group's directory (native/FORMAT.md, "Keyring"). Every change is durable in both copies before it is used; old data is
- * never touched by a change of passphrase, because only the slots depend on it.
+ * A storage group's keyring: root key, slots that wrap it, and the ring of keys that it wraps. Files
+ * keyring.a and keyring.b in the group's directory (native/FORMAT.md, "Keyring"). Every change is durable
+ * in both copies before it is used; old data is never touched by a change of passphrase, because only the
+ * slots depend on it.
  */
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
@@ -111,7 +112,10 @@ export class LockedKeyring {
     this.#stored = stored;
   }
 
-  /** NOT_FOUND, CORRUPT (no copy is valid, or it is another group's), UNSUPPORTED. Repairs a stale or damaged copy. */
+  /**
+   * NOT_FOUND, CORRUPT (no copy is valid, or it is another group's), UNSUPPORTED. Repairs a stale or
+   * damaged copy.
+   */
   static async read(parameters: KeyringParameters): Promise<LockedKeyring> {
     const file = keyringFile(parameters);
     const stored = await file.read();
@@ -125,7 +129,10 @@ export class LockedKeyring {
     return this.#stored.slots.every(slot => slot.kind !== 'open');
   }
 
-  /** DENIED: the secret opens no slot; nothing has changed then. No secret is needed where the group is not encrypted. */
+  /**
+   * DENIED: the secret opens no slot; nothing has changed then. No secret is needed where the group is not
+   * encrypted.
+   */
   async open(secret?: Secret): Promise<Keyring> {
     const rootKey = await this.#rootKey(secret);
     const { ring } = this.#stored;
@@ -212,8 +219,9 @@ export class Keyring {
   }
 
   /**
-   * Puts `next` in the place of the passphrase `current`. The new slot is durable and has been opened from disk before the old
-   * one goes; a crash between leaves both. DENIED when `current` is not a passphrase of the group.
+   * Puts `next` in the place of the passphrase `current`. The new slot is durable and has been opened from
+   * disk before the old one goes; a crash between leaves both. DENIED when `current` is not a passphrase of
+   * the group.
    */
   changePassphrase(current: string, next: string): Promise<void> {
     return this.#oneByOne(async () => {

@@ -1,6 +1,7 @@
 /**
- * A recovery key: 32 random bytes, shown once as text to be printed. 3 bytes of checksum make 35 bytes, 56 letters of
- * base32 without I, L, O, U (Crockford's alphabet), in 8 groups of 7. Reading forgives case, blanks, dashes, and O, I, L for 0, 1, 1.
+ * A recovery key: 32 random bytes, shown once as text to be printed. 3 bytes of checksum make 35 bytes, 56
+ * letters of base32 without I, L, O, U (Crockford's alphabet), in 8 groups of 7. Reading forgives case,
+ * blanks, dashes, and O, I, L for 0, 1, 1.
  */
 import { createHash } from 'node:crypto';
 import { StoreError } from '../base/errors.js';

@@ -1,7 +1,8 @@
 /**
- * Slots: each wraps the group's root key under one secret (passphrase, key file, recovery key). From the secret and the slot's
- * own salt come 64 bytes: a key that is used for nothing else, and a commitment that is compared before anything is unwrapped,
- * so that no slot opens under two secrets. Slots of kind `open` hold the root key in the clear, for groups that are not encrypted.
+ * Slots: each wraps the group's root key under one secret (passphrase, key file, recovery key). From the
+ * secret and the slot's own salt come 64 bytes: a key that is used for nothing else, and a commitment that
+ * is compared before anything is unwrapped, so that no slot opens under two secrets. Slots of kind `open`
+ * hold the root key in the clear, for groups that are not encrypted.
  */
 import {
   createCipheriv,
@@ -111,7 +112,10 @@ export function checkSecret(secret: Secret): { readonly kind: SlotKind; readonly
   throw new StoreError('INVALID', 'a passphrase, a key file or a recovery key is needed');
 }
 
-/** Derivations run one after the other: each takes up to 1 GiB, and many at once would be a way to take the machine down. */
+/**
+ * Derivations run one after the other: each takes up to 1 GiB, and many at once would be a way to take the
+ * machine down.
+ */
 let derivations: Promise<unknown> = Promise.resolve();
 
 function runScrypt(secret: Uint8Array, salt: Uint8Array, cost: PassphraseCost): Promise<Uint8Array> {
@@ -167,7 +171,9 @@ export async function makeSlot(
   return { ...head, sealed: sealed(head) };
 }
 
-/** The root key, or undefined when the secret is not this slot's. CORRUPT: it is, but the slot was changed. */
+/**
+ * The root key, or undefined when the secret is not this slot's. CORRUPT: it is, but the slot was changed.
+ */
 export async function openSlot(
   storeId: Uint8Array,
   slot: Slot,

@@ -1,8 +1,8 @@
 /**
- * A small file in two copies, X.a and X.b, for what must be known before any log is read: keyrings and the system file. A copy is
- * one line of JSON, whose first fields are format, version and generation, and one line with the SHA-256 of the first. The copies are
- * replaced one after the other, so a crash leaves the older or the newer generation whole; the reader takes the highest valid
- * one and repairs the other.
+ * A small file in two copies, X.a and X.b, for what must be known before any log is read: keyrings and the
+ * system file. A copy is one line of JSON, whose first fields are format, version and generation, and one
+ * line with the SHA-256 of the first. The copies are replaced one after the other, so a crash leaves the
+ * older or the newer generation whole; the reader takes the highest valid one and repairs the other.
  */
 import { createHash } from 'node:crypto';
 import { asStoreError, StoreError } from '../base/errors.js';
@@ -42,7 +42,10 @@ export class StateFile<T extends object> {
     return this.#generation;
   }
 
-  /** The newest valid copy. NOT_FOUND: there is none at all; CORRUPT: none is valid; UNSUPPORTED: a newer version's. */
+  /**
+   * The newest valid copy. NOT_FOUND: there is none at all; CORRUPT: none is valid; UNSUPPORTED: a newer
+   * version's.
+   */
   async read(repair = true): Promise<T> {
     const copies = [await this.#readCopy('.a'), await this.#readCopy('.b')];
     const unsupported = copies.find(copy => copy instanceof StoreError && copy.code === 'UNSUPPORTED');
@@ -62,7 +65,8 @@ export class StateFile<T extends object> {
   async write(content: T): Promise<void> {
     const generation = this.#generation + 1;
     const bytes = this.#encode({ generation, content });
-    // Before the first copy: after a failure it may be there, and its number must not be used for anything else.
+    // Before the first copy: after a failure it may be there, and its number must not be used for anything
+    // else.
     this.#generation = generation;
     await this.#replace('.a', bytes);
     await this.#replace('.b', bytes);

@@ -1,6 +1,7 @@
 /**
- * The view's key-value store: ordered by key bytes, batches atomic. RocksDB behind it in production, a map in tests; one
- * conformance suite runs over both. Everything in it is derived and may be deleted at any time (design invariant I9).
+ * The view's key-value store: ordered by key bytes, batches atomic. RocksDB behind it in production, a map
+ * in tests; one conformance suite runs over both. Everything in it is derived and may be deleted at any
+ * time (design invariant I9).
  */
 
 export type KvOperation =
@@ -20,7 +21,10 @@ export interface KvStore {
   get(key: Uint8Array): Promise<Uint8Array | undefined>;
   /** One answer a key, in order, from one snapshot. */
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;
-  /** All or nothing. Not synced by itself: the log is the truth, and appliedSequence in the same batch says how far it got. */
+  /**
+   * All or nothing. Not synced by itself: the log is the truth, and appliedSequence in the same batch says
+   * how far it got.
+   */
   batch(operations: readonly KvOperation[]): Promise<void>;
   /** A snapshot's pairs in key order. */
   scan(range: KvRange): AsyncIterable<readonly [Uint8Array, Uint8Array]>;

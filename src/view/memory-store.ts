@@ -1,6 +1,6 @@
 /**
- * The view in memory: for tests, for simulated disks, and for groups that are read without their view (verify, inspect).
- * Keys are kept as Latin-1 strings, whose order is the order of their bytes.
+ * The view in memory: for tests, for simulated disks, and for groups that are read without their view
+ * (verify, inspect). Keys are kept as Latin-1 strings, whose order is the order of their bytes.
  */
 import type { KvOperation, KvRange, KvStore } from './kv.js';
 import { SortedTree } from './sorted-tree.js';

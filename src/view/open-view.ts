@@ -1,7 +1,7 @@
 /**
- * Opens a group's view, or makes it anew: a RocksDB that does not open, or that belongs to another storage group, is
- * removed and an empty one takes its place, because everything in it is derived (design invariant I9). The caller holds the group's
- * lock, so nobody else has the database open.
+ * Opens a group's view, or makes it anew: a RocksDB that does not open, or that belongs to another storage
+ * group, is removed and an empty one takes its place, because everything in it is derived (design invariant
+ * I9). The caller holds the group's lock, so nobody else has the database open.
  */
 import { asStoreError } from '../base/errors.js';
 import type { KvStore } from './kv.js';

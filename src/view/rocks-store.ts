@@ -1,7 +1,7 @@
 /**
- * The view on RocksDB (npm rocksdb 5.2.1), which works on libuv's pool, off the event loop. The package does not tell a
- * failing device from a damaged file, so every failure is CORRUPT here: the cure of both is to make the view anew from the
- * log, and that fails with IO when the device is gone.
+ * The view on RocksDB (npm rocksdb 5.2.1), which works on libuv's pool, off the event loop. The package
+ * does not tell a failing device from a damaged file, so every failure is CORRUPT here: the cure of both is
+ * to make the view anew from the log, and that fails with IO when the device is gone.
  */
 import rocksdb, { type BatchOperation, type RocksDatabase, type RocksIterator } from 'rocksdb';
 import { StoreError } from '../base/errors.js';

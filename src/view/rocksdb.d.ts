@@ -1,6 +1,6 @@
 /**
- * What we use of the npm package `rocksdb` 5.2.1 (abstract-leveldown's callback interface), which brings no types.
- * Keys and values must be Buffers: anything else is turned into a string by the package.
+ * What we use of the npm package `rocksdb` 5.2.1 (abstract-leveldown's callback interface), which brings no
+ * types. Keys and values must be Buffers: anything else is turned into a string by the package.
  */
 declare module 'rocksdb' {
   export type Callback<T = void> = (error: Error | null | undefined, result: T) => void;

@@ -1,7 +1,8 @@
 /**
- * The view of an encrypted group: values are sealed with AES-256-GCM, bound to their key's bytes; keys are stored as they
- * are given (the catalog gives none that says anything, see file-index-sealed.ts). Each database has a salt of its own, from
- * which its key derives, so that the bound on random nonces (2^32 values under a key) begins anew whenever the view is rebuilt.
+ * The view of an encrypted group: values are sealed with AES-256-GCM, bound to their key's bytes; keys are
+ * stored as they are given (the catalog gives none that says anything, see file-index-sealed.ts). Each
+ * database has a salt of its own, from which its key derives, so that the bound on random nonces (2^32
+ * values under a key) begins anew whenever the view is rebuilt.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';

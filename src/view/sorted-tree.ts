@@ -1,6 +1,6 @@
 /**
- * An ordered map in memory (npm sorted-btree). The package is CommonJS behind an ES module flag: Node wraps its default
- * export once more, bundlers and test runners do not. This is the one place that knows.
+ * An ordered map in memory (npm sorted-btree). The package is CommonJS behind an ES module flag: Node wraps
+ * its default export once more, bundlers and test runners do not. This is the one place that knows.
  */
 import wrapped from 'sorted-btree';
 

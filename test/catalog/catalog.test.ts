@@ -66,7 +66,7 @@ test('a deleted file is gone, deleting it once more is NOT_FOUND', async () => {
   expect(catalog.showContainer('c').files).toBe(0);
 });
 
-test('a put and a delete of one name that are committed together happen in the order of the calls', async () => {
+test('a put and a delete of one name, committed together, keep the order of the calls', async () => {
   const { catalog } = await withContainer();
   await Promise.all([catalog.putFile('c', 'f', draft(1)), catalog.deleteFile('c', 'f')]);
   await expect(catalog.file('c', 'f')).rejects.toMatchObject({ code: 'NOT_FOUND' });

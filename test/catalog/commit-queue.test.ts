@@ -53,7 +53,7 @@ test('entries stand in the log in the order in which the calls were made', async
   expect(names).toEqual(['b', 'a', 'c']);
 });
 
-test('data stores are synced before the log is written, and nothing is visible before the log is durable', async () => {
+test('data stores are synced before the log, and nothing is visible before the log is durable', async () => {
   const { catalog, disk } = await ready();
   const release = disk.hold('appendLog');
   const put = catalog.putFile('c', 'f', draft(1));

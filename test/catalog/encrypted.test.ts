@@ -56,7 +56,7 @@ test('an encrypted group needs a passphrase, one that is not encrypted takes non
   expect(catalog.listGroups()).toHaveLength(1);
 });
 
-test('no name and no digest of an encrypted group stands in the clear in view, keyring or system file', async () => {
+test('no name and no digest of an encrypted group stands in the clear on disk', async () => {
   const { catalog, disk } = await encrypted();
   const name = 'payroll-2031.xlsx';
   const put = await catalog.putFile('secret-box', name, draft(7, 0xabcdef));
@@ -71,7 +71,7 @@ test('no name and no digest of an encrypted group stands in the clear in view, k
   }
 });
 
-test('internal encryption begins a new key epoch when the newest key is old enough, static does not', async () => {
+test('internal encryption begins a new key epoch when it is due, static does not', async () => {
   for (const encryption of ['internal', 'static'] as const) {
     const { catalog, disk, clock } = await encrypted(encryption);
     await settle();
@@ -90,7 +90,7 @@ test('internal encryption begins a new key epoch when the newest key is old enou
   }
 });
 
-test('a new key is durable before it is used, and a rotation that dies anywhere leaves an opening group', async () => {
+test('a new key is durable before it is used, and a dying rotation leaves a group that opens', async () => {
   for (let write = 0; write < 2; write += 1) {
     const { disk, clock } = await encrypted('internal');
     await settle();

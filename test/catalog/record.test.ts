@@ -85,7 +85,7 @@ test('a flipped bit is refused or gives another record in its own, only encoding
   }
 });
 
-test('an unknown type or field that must be understood is UNSUPPORTED, one that need not be is skipped', () => {
+test('an unknown type or field is UNSUPPORTED, unless it says that it may be skipped', () => {
   const payload = encodeRecord(records[2]!);
   expect(() => decodeRecord(50, payload)).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
   expect(decodeRecord(200, payload)).toBeUndefined();

@@ -90,7 +90,7 @@ test('a second start replays nothing and changes nothing', async () => {
   expect(before.length).toBeGreaterThan(10);
 });
 
-test('a log record that cannot be understood stops the group from opening, and the others serve', async () => {
+test('a log record of a newer version keeps its group from opening, and the others serve', async () => {
   const { disk, log } = await filled();
   const newer = { sequence: log().at(-1)!.sequence + 1, type: 99, payload: Buffer.alloc(0) };
   const left = await disk.crashed();
@@ -102,7 +102,7 @@ test('a log record that cannot be understood stops the group from opening, and t
   expect([...left.attached.values()]).toEqual(['/data/groups/other']);
 });
 
-test('the second checkpoint drops the log before the first, and the view is made from the second', async () => {
+test('the second checkpoint drops the log before the first, and views are made from it', async () => {
   const { disk, group, log, context, catalog } = await filled();
   await writeCheckpoint(context, group);
   expect(log()[0]!.sequence).toBe(1);

@@ -73,7 +73,7 @@ function contentOf(seed: number): Uint8Array {
 }
 
 for (const encryption of ['off', 'static'] as const) {
-  test(`files last over restarts, lost views, checkpoints and rebuild (encryption ${encryption})`, async () => {
+  test(`files outlast restarts, lost views, checkpoints, rebuild (encryption ${encryption})`, async () => {
     const { context, dataDirectory } = ground();
     const secret = { passphrase: 'p' };
     const parameters = { context, dataDirectory, unlock: secret };

@@ -109,7 +109,7 @@ test('the sealed index has no name in its keys', async () => {
   expect(operation.key.length).toBe(29);
 });
 
-test('a container with more names than the bound is UNSUPPORTED to list, but its files are found', async () => {
+test('a container of too many names is UNSUPPORTED to list, but its files are found', async () => {
   const store = new MemoryStore();
   const index = new SealedFileIndex(store, KEY, 2);
   for (const name of ['a', 'b', 'c']) await store.batch([index.operation(row(1, name), row(1, name))]);

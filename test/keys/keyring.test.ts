@@ -111,7 +111,7 @@ test('a changed passphrase opens, the old one does not any more, other slots sta
   await expect(locked.open({ passphrase: 'old' })).rejects.toMatchObject({ code: 'DENIED' });
 });
 
-test('a change of passphrase that dies at any write leaves a ring that the old or the new one opens', async () => {
+test('a change of passphrase that dies at any write leaves a ring that one of both opens', async () => {
   for (let write = 0; write < 4; write += 1) {
     for (const isAfter of [false, true]) {
       const { parameters, disk } = setUp();
@@ -129,7 +129,7 @@ test('a change of passphrase that dies at any write leaves a ring that the old o
   }
 });
 
-test('a keyring written to one copy only is taken at its newest, and the other copy is repaired', async () => {
+test('a keyring in one copy only is taken at its newest, and the other copy is repaired', async () => {
   const { parameters, disk } = setUp();
   const { keyring } = await createKeyring(parameters, [{ passphrase: 'p' }]);
   disk.failNext('replaceFile', new StoreError('IO', 'power'), { skip: 1 });
@@ -163,7 +163,7 @@ test('the keyring of another group is refused', async () => {
   });
 });
 
-test('parameters that would take all memory, or make guessing cheap, are refused before they are used', async () => {
+test('parameters that take all memory, or make guessing cheap, are refused unused', async () => {
   const { parameters, disk } = setUp();
   await createKeyring(parameters, [{ passphrase: 'p' }]);
   const { createHash } = await import('node:crypto');

@@ -1,5 +1,5 @@
-// Random operations, checkpoints among them, against a map; restarts with the view kept, lost, or rolled back to an earlier
-// state. A failure prints its seed.
+// Random operations, checkpoints among them, against a map; restarts with the view kept, lost, or rolled
+// back to an earlier state. A failure prints its seed.
 import { expect, test } from 'vitest';
 import { writeCheckpoint } from '../../src/catalog/checkpoint.js';
 import type { Secret } from '../../src/keys/slots.js';
@@ -138,7 +138,7 @@ async function run(seed: number, isEncrypted: boolean): Promise<void> {
 }
 
 for (const isEncrypted of [false, true]) {
-  test(`the catalog is what was committed, whatever became of its view (encrypted: ${isEncrypted})`, async () => {
+  test(`the catalog is what was committed, whatever its view (encrypted: ${isEncrypted})`, async () => {
     for (let seed = 1; seed <= (isEncrypted ? 4 : 20); seed += 1) {
       try {
         await run(seed, isEncrypted);

@@ -1,6 +1,7 @@
 /**
- * A double of what the catalog needs of the addon: small files, directories, groups with a log, counters; all in memory. Verbs can be made to
- * fail or to wait. The views of a FakeDisk live as long as it does, so a second catalog over it is a restart.
+ * A double of what the catalog needs of the addon: small files, directories, groups with a log, counters;
+ * all in memory. Verbs can be made to fail or to wait. The views of a FakeDisk live as long as it does, so
+ * a second catalog over it is a restart.
  */
 import { StoreError } from '../../src/base/errors.js';
 import type {
@@ -78,7 +79,10 @@ export class FakeDisk {
     };
   }
 
-  /** What a process finds that starts after this one died: a copy, which the dead one cannot change any more. */
+  /**
+   * What a process finds that starts after this one died: a copy, which the dead one cannot change any
+   * more.
+   */
   async crashed(): Promise<FakeDisk> {
     const disk = new FakeDisk();
     for (const [path, content] of this.files) disk.files.set(path, content);

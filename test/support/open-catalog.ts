@@ -1,4 +1,7 @@
-/** A catalog over the double of test/support/fake-log.ts, with cheap passphrases and a clock that stands still. */
+/**
+ * A catalog over the double of test/support/fake-log.ts, with cheap passphrases and a clock that stands
+ * still.
+ */
 import type { Clock, Timer } from '../../src/base/clock.js';
 import { GranaryCatalog } from '../../src/catalog/catalog.js';
 import { type CatalogContext, type CatalogEvent, ENGINE_BOUNDS } from '../../src/catalog/context.js';
