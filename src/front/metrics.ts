@@ -3,7 +3,7 @@
  * asking.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { ByteStatistics, Catalog, FileRecord } from '../catalog/types.js';
+import type { ByteStatistics, Catalog, FileRecord, GroupInfo } from '../catalog/types.js';
 
 /** Bytes as they pass. */
 export interface Traffic {
@@ -31,6 +31,7 @@ export class FrontMetrics implements Traffic {
   readonly #newBytes: Counter;
   readonly #storedBytes: Counter;
   readonly #savedBytes: Counter;
+  readonly #refreshGroups: () => Promise<void>;
 
   constructor(catalog: Catalog) {
     const registers = [this.#registry];
@@ -48,7 +49,7 @@ export class FrontMetrics implements Traffic {
     this.#newBytes = counter('ingest_new_bytes_total', 'Bytes of chunks that were new.');
     this.#storedBytes = counter('ingest_stored_bytes_total', 'Bytes that new chunks took in data stores.');
     this.#savedBytes = counter('ingest_dedup_saved_bytes_total', 'Bytes that were known already.');
-    registerGroups(catalog, this.#registry);
+    this.#refreshGroups = groupGauges(catalog, this.#registry);
   }
 
   received(bytes: number): void {
@@ -71,35 +72,28 @@ export class FrontMetrics implements Traffic {
   }
 
   async text(): Promise<{ type: string; text: string }> {
+    await this.#refreshGroups();
     return { type: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 }
 
-function registerGroups(catalog: Catalog, registry: Registry): void {
+/** What a group is at the moment of asking; the result brings the gauges up to date. */
+function groupGauges(catalog: Catalog, registry: Registry): () => Promise<void> {
+  const parts = { labelNames: ['group'], registers: [registry] };
+  const usable = new Gauge({ name: 'granary_group_usable', help: '1: open; 0: locked or failed.', ...parts });
   const gauges = Object.entries(GROUP_GAUGES).map(([name, field]) => {
     const help = `Of the storage group: ${field}.`;
-    return [
-      field,
-      new Gauge({ name: `granary_group_${name}`, help, labelNames: ['group'], registers: [] }),
-    ] as const;
+    return [field, new Gauge({ name: `granary_group_${name}`, help, ...parts })] as const;
   });
-  const usable = new Gauge({
-    ...{ name: 'granary_group_usable', help: '1: open; 0: locked or failed.', labelNames: ['group'] },
-    registers: [registry],
-    // Runs first of all gauges and fills the others.
-    async collect() {
-      for (const [, gauge] of gauges) gauge.reset();
-      usable.reset();
-      await Promise.all(catalog.listGroups().map(collectGroup));
-    },
-  });
-  for (const [, gauge] of gauges) registry.registerMetric(gauge as never);
-
-  async function collectGroup({ name: group, isLocked, failure }: ReturnType<Catalog['listGroups']>[number]) {
+  const refresh = async ({ name: group, isLocked, failure }: GroupInfo) => {
     const isUsable = !isLocked && failure === undefined;
     usable.set({ group }, isUsable ? 1 : 0);
     if (!isUsable) return;
     const values = await catalog.statistics({ group });
     for (const [field, gauge] of gauges) gauge.set({ group }, values[field]);
-  }
+  };
+  return async () => {
+    for (const gauge of [usable, ...gauges.map(([, made]) => made)]) gauge.reset();
+    await Promise.all(catalog.listGroups().map(refresh));
+  };
 }

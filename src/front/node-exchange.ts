@@ -18,9 +18,10 @@ export class NodeExchange implements HttpResponse {
   readonly #response: ServerResponse;
   readonly #onEnded: (exchange: NodeExchange) => void;
   #isExpecting: boolean;
-  #isHeadSent = false;
+  #status = 0;
   #isClosed = false;
   #isGone = false;
+  #isLast = false;
   #total: number | undefined;
   #sent = 0;
   #pendingWrites = 0;
@@ -55,7 +56,11 @@ export class NodeExchange implements HttpResponse {
   }
 
   get isHeadSent(): boolean {
-    return this.#isHeadSent;
+    return this.#status !== 0;
+  }
+
+  get status(): number {
+    return this.#status;
   }
 
   get isClosed(): boolean {
@@ -63,8 +68,8 @@ export class NodeExchange implements HttpResponse {
   }
 
   head(status: number, headers: HttpHeaders): void {
-    assert(!this.#isHeadSent, 'an answer has one head');
-    this.#isHeadSent = true;
+    assert(!this.isHeadSent, 'an answer has one head');
+    this.#status = status;
     if (this.#isClosed) return;
     const length = headers['content-length'];
     if (length !== undefined) this.#total = Number(length);
@@ -75,7 +80,7 @@ export class NodeExchange implements HttpResponse {
 
   write(bytes: Uint8Array): boolean {
     if (this.#isClosed) return false;
-    assert(this.#isHeadSent && this.#pendingWrites === 0, 'write after head, and after drained');
+    assert(this.isHeadSent && this.#pendingWrites === 0, 'write after head, and after drained');
     if (bytes.length === 0) return true;
     this.#sent += bytes.length;
     assert(
@@ -97,7 +102,7 @@ export class NodeExchange implements HttpResponse {
 
   end(bytes: Uint8Array = NOTHING): void {
     if (this.#isClosed) return;
-    assert(this.#isHeadSent, 'end after head');
+    assert(this.isHeadSent, 'end after head');
     if (this.#total !== undefined && this.#sent + bytes.length !== this.#total) {
       this.abort();
       return;
@@ -124,9 +129,14 @@ export class NodeExchange implements HttpResponse {
     this.abort();
   }
 
-  /** Behind what has been written. */
-  closeConnection(): void {
-    this.socket.end();
+  /**
+   * What follows on the connection is of no use: closes it behind this answer, at once when the body is cut
+   * short.
+   */
+  endConnection(): void {
+    if (!this.#request.complete && !this.#isClosed) this.cut();
+    else if (this.#isGone) this.socket.end();
+    else this.#isLast = true;
   }
 
   // --- the stall rule ---
@@ -162,7 +172,7 @@ export class NodeExchange implements HttpResponse {
   // ---
 
   #continue(): void {
-    if (!this.#isExpecting || this.#isHeadSent) return;
+    if (!this.#isExpecting || this.isHeadSent) return;
     this.#isExpecting = false;
     this.#response.writeContinue();
   }
@@ -198,6 +208,7 @@ export class NodeExchange implements HttpResponse {
     this.socket.off('close', this.#onGone);
     this.body.abort();
     this.#close();
+    if (this.#isLast) this.socket.end();
     this.#onEnded(this);
   };
 

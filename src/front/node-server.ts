@@ -38,6 +38,11 @@ const BOUNDS: NodeServerBounds = {
   sendStallTimeoutMs: SEND_STALL_TIMEOUT_MS,
 };
 
+const PARSER_REFUSALS: Readonly<Record<string, readonly [number, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'the headers are too large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'the headers came too slowly'],
+};
+
 export class NodeServer implements HttpServer {
   readonly #handlers: HttpHandlers;
   readonly #context: ServerContext;
@@ -165,7 +170,7 @@ export class NodeServer implements HttpServer {
 
   #onEnded(exchange: NodeExchange): void {
     this.#active.delete(exchange);
-    if (this.#isStopping) exchange.closeConnection();
+    if (this.#isStopping) exchange.endConnection();
     this.#onQuiet?.();
   }
 
@@ -198,16 +203,15 @@ export class NodeServer implements HttpServer {
    * in.
    */
   #onClientError(error: Error & { code?: string }, socket: Socket): void {
-    const isBusy = [...this.#active].some(exchange => exchange.socket === socket);
-    if (isBusy || !socket.writable || socket.bytesRead === 0) {
+    const busy = [...this.#active].filter(exchange => exchange.socket === socket);
+    if (busy.length > 0) {
+      for (const exchange of busy) exchange.endConnection();
+    } else if (!socket.writable || socket.bytesRead === 0) {
       socket.destroy();
-      return;
+    } else {
+      const [status, message] = PARSER_REFUSALS[error.code ?? ''] ?? [400, 'this is not HTTP/1.1'];
+      endSocket(socket, status, refusalBody(status, message));
     }
-    if (error.code === 'HPE_HEADER_OVERFLOW')
-      endSocket(socket, 431, refusalBody(431, 'the headers are too large'));
-    else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT')
-      endSocket(socket, 408, refusalBody(408, 'the headers came too slowly'));
-    else endSocket(socket, 400, refusalBody(400, 'this is not HTTP/1.1'));
   }
 
   /** Cuts those that bring or take too little. Looks four times in a window. */

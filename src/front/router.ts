@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { assert } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
-import { StoreError } from '../base/errors.js';
+import { CODES, StoreError } from '../base/errors.js';
 import { DRAIN_KEEP_ALIVE_MAX, JSON_BODY_SIZE_MAX } from '../base/limits.js';
 import { ACCESS, type Authority } from './auth.js';
 import { BodyReader } from './body-reader.js';
@@ -52,14 +52,14 @@ export class Router {
     const { clock, observe } = this.#parts;
     const reader = new BodyReader(request.body);
     const startMs = clock.monotonicMs();
-    const call = { id: 'none', status: 0 };
+    const call = { id: 'none' };
     try {
       const answer = await this.#run(request, response, reader, call);
-      if (answer !== undefined) await this.#send(request, response, reader, answer, call);
+      if (answer !== undefined) await this.#send(request, response, reader, answer);
     } catch (thrown) {
       await this.#sendFailure(request, response, reader, thrown, call);
     }
-    observe(call.id, call.status, (clock.monotonicMs() - startMs) / 1000);
+    observe(call.id, response.status || CODES.CANCELLED.http, (clock.monotonicMs() - startMs) / 1000);
   }
 
   async #run(
@@ -95,7 +95,7 @@ export class Router {
     response: HttpResponse,
     reader: BodyReader,
     thrown: unknown,
-    call: { id: string; status: number },
+    call: { id: string },
   ): Promise<void> {
     const answer = errorAnswer(thrown);
     if (answer.status >= 500 && answer.status !== 503 && answer.status !== 507) {
@@ -103,11 +103,10 @@ export class Router {
     }
     // Bytes are out already, or nobody listens: a cut connection is the only honest end.
     if (response.isHeadSent || answer.code === 'CANCELLED') {
-      call.status = answer.status;
       response.abort();
       return;
     }
-    await this.#send(request, response, reader, answer, call);
+    await this.#send(request, response, reader, answer);
   }
 
   async #send(
@@ -115,9 +114,7 @@ export class Router {
     response: HttpResponse,
     reader: BodyReader,
     answer: Answer,
-    call: { status: number },
   ): Promise<void> {
-    call.status = answer.status;
     if (response.isClosed) return;
     const text = answer.text ?? (answer.json === undefined ? '' : JSON.stringify(answer.json));
     const bytes = Buffer.from(text, 'utf8');

@@ -54,6 +54,10 @@ export class UwsResponse implements HttpResponse {
     return this.#head !== undefined;
   }
 
+  get status(): number {
+    return this.#head?.status ?? 0;
+  }
+
   get isClosed(): boolean {
     return this.#isClosed;
   }

@@ -74,7 +74,7 @@ describe.each(KINDS)('$name', kind => {
     await expect(cancelled).rejects.toMatchObject({ code: 'CANCELLED' });
   });
 
-  test('the handler refuses a WebSocket or names its protocol; pings are answered, close codes told', async () => {
+  test('the handler refuses a WebSocket or names its protocol; pings and close codes pass', async () => {
     await expect(connect('/other')).rejects.toThrow('403');
     const socket = await connect('/ws', ['granary']);
     expect(socket.protocol).toBe('granary');
