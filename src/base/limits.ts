@@ -28,11 +28,8 @@ export const SEGMENTS_UNSTORED_MAX = 64;
 export const SLABS_IN_WORK_MIN = 4;
 /** Restores together may hold this share of a lane's slabs: clients that read slowly do not stop ingest. */
 export const RESTORE_SLAB_SHARE = 0.5;
-/**
- * What a socket may still deliver after it was paused: uWebSockets.js reads 512 KiB up to ten times in a row before it looks
- * whether somebody has paused (seven were seen with a fast client on loopback).
- */
-export const OVERRUN_SIZE_MAX = 6 * MIB;
+/** What a socket may still deliver after it was paused (uWebSockets.js reads up to 512 KiB at a time). */
+export const OVERRUN_SIZE_MAX = MIB;
 /** Worker threads of a lane. */
 export const WORKER_COUNT_MAX = 64;
 /** Tasks queued for a lane's workers. */

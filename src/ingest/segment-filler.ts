@@ -120,11 +120,7 @@ export class SegmentFiller {
   #adopt(slab: Slab): void {
     this.#current = new Segment(slab);
     this.#current.appendStaged(this.#staging);
-    if (this.#current.isFull) this.#submit();
-    // An overrun may be longer than a segment: what is left of it needs the next one.
-    const left = this.#isEnding ? 0 : STAGING_SIZE_MAX;
-    if (this.#current === undefined && this.#staging.size > left) this.open();
-    else this.#feed();
+    this.#feed();
   }
 
   #feed(): void {

@@ -3,6 +3,7 @@
  * was free. An ordinary buffer that grows in powers of two and is dropped when it has been emptied and is
  * bigger than usual.
  */
+import { assert } from '../base/assert.js';
 import { OVERRUN_SIZE_MAX, STAGING_SIZE_MAX, STAGING_SIZE_MIN } from '../base/limits.js';
 
 const SIZE_MAX = STAGING_SIZE_MAX + OVERRUN_SIZE_MAX;
@@ -32,13 +33,13 @@ export class StagingBuffer {
     return true;
   }
 
-  /** Moves as much as there is room for to `target` from `offset` on; returns how many bytes that were. */
+  /** Moves everything to `target` from `offset` on; returns how many bytes that were. */
   drainTo(target: Uint8Array, offset: number): number {
-    const size = Math.min(this.#size, target.length - offset);
+    const size = this.#size;
+    assert(offset + size <= target.length, 'staged bytes fit the slab');
     target.set(this.#memory.subarray(0, size), offset);
-    this.#memory.copyWithin(0, size, this.#size);
-    this.#size -= size;
-    if (this.#size === 0 && this.#memory.length > STAGING_SIZE_MAX) this.#memory = NONE;
+    this.#size = 0;
+    if (this.#memory.length > STAGING_SIZE_MAX) this.#memory = NONE;
     return size;
   }
 
