@@ -5,12 +5,25 @@ import { StoreError } from '../base/errors.js';
 import { formatSize } from '../base/units.js';
 import { callServer, print, type ServerFlags, withExamples, withJson, withServer } from './command.js';
 import { dataDirectory } from './connection.js';
-import { passphraseOfFile } from './passphrase.js';
+import { givenPassphrase, passphraseOfFile } from './passphrase.js';
+import { printable } from './table.js';
+
+interface Damage {
+  readonly group: string;
+  readonly what: string;
+  readonly reason: string;
+}
 
 /** The server's answer to a verification. */
 interface VerifyAnswer {
-  readonly damages: readonly { readonly group?: string; readonly what: string; readonly reason: string }[];
-  readonly [figure: string]: unknown;
+  readonly files: number;
+  readonly chunks: number;
+  readonly dataStores: number;
+  /** Of data stores that were read. */
+  readonly bytes: number;
+  readonly damages: readonly Damage[];
+  /** Survived by a copy, or repaired. */
+  readonly healed: readonly Damage[];
 }
 
 export interface RebuildFlags {
@@ -28,7 +41,15 @@ export interface RebuildRequest {
   readonly report: (line: string) => void;
 }
 
-export type Rebuild = (request: RebuildRequest) => Promise<readonly object[]>;
+/** What became of one storage group. */
+export interface RebuildReport {
+  readonly group: string;
+  readonly files: number;
+  readonly dataStores: number;
+  readonly failure?: string;
+}
+
+export type Rebuild = (request: RebuildRequest) => Promise<readonly RebuildReport[]>;
 
 export function registerMaintenance(program: Command, rebuild: Rebuild): void {
   registerVerify(program);
@@ -53,20 +74,12 @@ function registerVerify(program: Command): void {
 }
 
 function verifyText(answer: VerifyAnswer): string {
-  const figures = Object.entries(answer)
-    .filter(([, value]) => typeof value === 'number')
-    .map(([name, value]) => (name === 'bytes' ? formatSize(value as number) : `${value} ${wordsOf(name)}`));
-  const lines = answer.damages.map(
-    damage =>
-      `damaged: ${damage.group === undefined ? '' : `${damage.group}: `}${damage.what}: ${damage.reason}\n`,
-  );
-  const verdict = answer.damages.length === 0 ? 'nothing is damaged' : `${answer.damages.length} damages`;
-  return `${lines.join('')}${verdict}${figures.length === 0 ? '' : ` (${figures.join(', ')})`}\n`;
-}
-
-/** `recordCount` → `records`. */
-function wordsOf(name: string): string {
-  return name.replace(/Count$/, 's').replace(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`);
+  const lines = (word: string, rows: readonly Damage[]) =>
+    rows.map(({ group, what, reason }) => `${word}: ${printable(`${group}: ${what}: ${reason}`)}\n`).join('');
+  const verdict = answer.damages.length === 0 ? 'nothing is damaged' : `${answer.damages.length} damaged`;
+  const read = answer.bytes === 0 ? '' : `, ${formatSize(answer.bytes)} read`;
+  const counts = `${answer.files} files, ${answer.chunks} chunks, ${answer.dataStores} data stores${read}`;
+  return `${lines('damaged', answer.damages)}${lines('healed', answer.healed)}${verdict} (${counts})\n`;
 }
 
 function registerRebuild(program: Command, rebuild: Rebuild): void {
@@ -75,21 +88,24 @@ function registerRebuild(program: Command, rebuild: Rebuild): void {
     .description('make the view (RocksDB) anew from data stores and log; no server may run')
     .option('--data <dir>', "the server's data directory ($GRANARY_DATA)")
     .option('--group <name>', 'one storage group; all of them without it')
-    .option('--unlock-file <file>', 'first line: the passphrase of encrypted groups');
+    .option('--unlock-file <file>', 'first line: the passphrase of encrypted groups ($GRANARY_PASSPHRASE)');
   withExamples(withJson(command), 'rebuild --data /srv/granary', 'rebuild --data /srv/granary --group vault');
   command.action(async (flags: RebuildFlags) => {
+    const passphrase = givenPassphrase(flags.unlockFile);
     const reports = await rebuild({
       dataDirectory: dataDirectory(flags.data, process.env),
       ...(flags.group === undefined ? {} : { group: flags.group }),
-      ...(flags.unlockFile === undefined ? {} : { passphrase: passphraseOfFile(flags.unlockFile) }),
+      ...(passphrase === undefined ? {} : { passphrase }),
       report: line => process.stderr.write(`${line}\n`),
     });
-    print(
-      flags,
-      reports,
-      `rebuilt the view of ${reports.length} storage group${reports.length === 1 ? '' : 's'}\n`,
-    );
+    print(flags, reports, reports.map(rebuildText).join(''));
+    if (reports.some(report => report.failure !== undefined)) process.exitCode = 1;
   });
+}
+
+function rebuildText({ group, files, dataStores, failure }: RebuildReport): string {
+  if (failure !== undefined) return `${group}: not rebuilt: ${failure}\n`;
+  return `${group}: view made anew (${files} files, ${dataStores} data stores)\n`;
 }
 
 function registerInspect(program: Command): void {

@@ -87,7 +87,8 @@ describe('exit codes', () => {
   });
 
   test('verify is 1 when something is damaged, and names it', async () => {
-    const report = { recordCount: 3, damages: [{ group: 'g', what: 'data store ab', reason: 'seal' }] };
+    const damages = [{ group: 'g', what: 'data store ab', reason: 'seal' }];
+    const report = { files: 1, chunks: 2, dataStores: 3, bytes: 4, damages, healed: [] };
     const result = await run((_asked, response) => answerJson(response, 200, report), ['verify', '--full']);
     expect(result.code).toBe(1);
     expect(result.stdout).toContain('damaged: g: data store ab: seal');
