@@ -85,7 +85,7 @@ export class UwsServer implements HttpServer {
       upgrade: (response, request, context) => this.#onUpgrade(response, request, context),
     });
     app.any('/*', (response, request) => this.#onRequest(response, request));
-    this.#listenSocket = await openListener(app, options);
+    this.#listenSocket = await openListener(this.#uws, app, options);
     const port = this.#uws.us_socket_local_port(this.#listenSocket);
     this.#context.tuneListener?.(port);
     return { host: options.host, port, isTls: false };
@@ -211,11 +211,24 @@ class Exchange {
   }
 }
 
-function openListener(app: Uws.TemplatedApp, options: ListenOptions): Promise<Uws.us_listen_socket> {
+type ListenExclusively = (
+  host: string,
+  port: number,
+  options: number,
+  opened: (socket: Uws.us_listen_socket | false) => void,
+) => void;
+
+/** Exclusively: by default the library shares a port with any other process that listens on it in the same way. */
+function openListener(
+  uws: UwsModule,
+  app: Uws.TemplatedApp,
+  { host, port }: ListenOptions,
+): Promise<Uws.us_listen_socket> {
+  const exclusive = (uws as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number }).LIBUS_LISTEN_EXCLUSIVE_PORT;
   return new Promise((resolve, reject) => {
-    app.listen(options.host, options.port, socket => {
+    (app.listen as unknown as ListenExclusively).call(app, host, port, exclusive, socket => {
       if (socket) resolve(socket);
-      else reject(new StoreError('UNAVAILABLE', `cannot listen on ${options.host}:${options.port}`));
+      else reject(new StoreError('UNAVAILABLE', `cannot listen on ${host}:${port}`));
     });
   });
 }
