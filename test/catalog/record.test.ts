@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { StoreError } from '../../src/base/errors.js';
 import { decodeRecord, encodeRecord, type LogRecord, RecordType } from '../../src/catalog/record.js';
@@ -49,6 +50,14 @@ test('every type of record reads back as it was written', () => {
   for (const record of records) {
     expect(decodeRecord(record.type, encodeRecord(record))).toEqual(record);
   }
+});
+
+test('the example of the format document is what the encoder writes', () => {
+  const document = readFileSync(new URL('../../native/FORMAT.md', import.meta.url), 'utf8');
+  const section = document.slice(document.indexOf('## Commit log entries'));
+  const hex = /```\n([0-9a-f ]+)\n```/.exec(section)![1]!.replace(/ /g, '');
+  const record = { type: RecordType.DELETE, containerId: 7, name: 'a/b', version: 300 } as const;
+  expect(Buffer.from(encodeRecord(record)).toString('hex')).toBe(hex);
 });
 
 test('a record that is cut anywhere is CORRUPT', () => {
