@@ -269,3 +269,16 @@ test('statistics name logical, unique and stored bytes', async () => {
   });
   expect(await catalog.statistics({ container: 'c' })).toMatchObject({ uniqueBytes: 500, storedBytes: 250 });
 });
+
+test('users last over a restart; a name is given once', async () => {
+  const { catalog, disk } = await withContainer();
+  const user = { name: 'ann', role: 'writer', tokenHash: 'ab'.repeat(32) };
+  await catalog.users.add(user);
+  await expect(catalog.users.add(user)).rejects.toMatchObject({ code: 'EXISTS' });
+  await expect(catalog.users.delete('bob')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  await catalog.close();
+  const { catalog: again } = await openCatalog(disk);
+  expect(again.users.find(user.tokenHash)).toEqual(user);
+  await again.users.delete('ann');
+  expect(again.users.list()).toEqual([]);
+});
