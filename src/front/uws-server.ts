@@ -218,7 +218,7 @@ type ListenExclusively = (
   opened: (socket: Uws.us_listen_socket | false) => void,
 ) => void;
 
-/** Exclusively: by default the library shares a port with any other process that listens on it in the same way. */
+/** Exclusively: by default the library shares a port with any process that listens on it in the same way. */
 function openListener(
   uws: UwsModule,
   app: Uws.TemplatedApp,
