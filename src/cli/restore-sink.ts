@@ -95,8 +95,16 @@ export function streamSink(stream: Writable): RestoreSink {
     write(bytes) {
       if (stream.write(bytes)) return undefined;
       return new Promise((resolve, reject) => {
-        stream.once('drain', resolve);
-        stream.once('error', reject);
+        const onDrain = () => {
+          stream.off('error', onError);
+          resolve();
+        };
+        const onError = (error: Error) => {
+          stream.off('drain', onDrain);
+          reject(error);
+        };
+        stream.once('drain', onDrain);
+        stream.once('error', onError);
       });
     },
     finish: () => new Promise(resolve => stream.write('', () => resolve())),

@@ -39,7 +39,6 @@ interface PutAnswer {
   readonly size: number;
   readonly newBytes: number;
   readonly storedBytes: number;
-  readonly seconds?: number;
 }
 
 export const filePathArgument = parsedBy((text: string) => parseFilePath(text));
@@ -101,7 +100,7 @@ async function putFile(name: FilePath, file: string | undefined, flags: PutFlags
     try {
       const headers = flags.digest === undefined ? {} : { 'x-granary-digest': flags.digest };
       const sent = await client.upload<PutAnswer>(fileUrl(name), counted(source, progress), headers);
-      return { seconds: (SYSTEM_CLOCK.monotonicMs() - started) / 1000, ...sent };
+      return { ...sent, seconds: (SYSTEM_CLOCK.monotonicMs() - started) / 1000 };
     } finally {
       progress.stop();
     }

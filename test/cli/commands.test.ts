@@ -123,7 +123,7 @@ describe('put', () => {
       version: 7,
       size: 5,
       xxh3: '00',
-      seconds: 0.5,
+      seconds: expect.any(Number),
     });
     expect(result.stderr).toBe('');
   });
