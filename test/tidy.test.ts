@@ -253,7 +253,7 @@ describe('the door', () => {
     match => match[1]!.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase(),
   );
   const declaredVerbs = new Map(
-    [...interfaceBody('Binding').matchAll(/^ {2}(\w+)\(([^;]*?)\): [^;]+;$/gms)].map(match => [
+    [...interfaceBody('Binding').matchAll(/^ {2}(\w+)\(([^)]*)\): /gm)].map(match => [
       match[1]!,
       [...match[2]!.matchAll(/\w+\??: /g)].length,
     ]),

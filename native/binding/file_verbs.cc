@@ -67,8 +67,9 @@ Napi::Value MeasureVolumeVerb(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value TuneListenerVerb(const Napi::CallbackInfo& info) {
-  ThrowIfError(info.Env(), TuneListener(static_cast<uint16_t>(TakeU32(info[0])), static_cast<int>(TakeU32(info[1])),
-                                        static_cast<int>(TakeU32(info[2]))));
+  const int receive_bytes = static_cast<int>(TakeU32(info[1]));
+  const int send_bytes = static_cast<int>(TakeU32(info[2]));
+  ThrowIfError(info.Env(), TuneListener(static_cast<uint16_t>(TakeU32(info[0])), receive_bytes, send_bytes));
   return info.Env().Undefined();
 }
 

@@ -52,8 +52,8 @@ Status StoreSet::OpenOne(const std::string& path, const std::string& name, Repor
   auto opened = DataStore::Open(parameters_.files, path, parameters_.store_id, keys);
   const Code code = opened.status().code();
   if (code == Code::kInvalid || code == Code::kCorrupt) {
-    // No trailer: an earlier process died, and the store gets the one it should have had. A damaged trailer is not
-    // overwritten (I5): what a scan of the records finds goes behind it, and the damage is reported.
+    // No trailer: an earlier process died, and the store gets the one it should have had. A damaged trailer
+    // is not overwritten (I5): what a scan of the records finds goes behind it, and the damage is reported.
     const bool close = !parameters_.is_read_only;
     const Status reason = opened.status();
     DataStore::ScanReport scan;

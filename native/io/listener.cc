@@ -13,7 +13,8 @@ namespace {
 bool IsListenerOn(int descriptor, uint16_t port) {
   int is_listening = 0;
   socklen_t size = sizeof is_listening;
-  if (getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) != 0 || is_listening == 0) return false;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) != 0) return false;
+  if (is_listening == 0) return false;
   sockaddr_storage address{};
   size = sizeof address;
   if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0) return false;
@@ -26,7 +27,9 @@ bool IsListenerOn(int descriptor, uint16_t port) {
 
 Status TuneListener(uint16_t port, int receive_bytes, int send_bytes) {
   DIR* descriptors = opendir("/proc/self/fd");
-  if (descriptors == nullptr) return Status(Code::kUnsupported, "the descriptors of this process cannot be listed");
+  if (descriptors == nullptr) {
+    return Status(Code::kUnsupported, "the descriptors of this process cannot be listed");
+  }
   Status status(Code::kNotFound, "no socket of this process listens on port " + std::to_string(port));
   while (const dirent* entry = readdir(descriptors)) {
     const int descriptor = std::atoi(entry->d_name);
@@ -34,7 +37,8 @@ Status TuneListener(uint16_t port, int receive_bytes, int send_bytes) {
     const bool is_set =
         setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes) == 0 &&
         setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes) == 0;
-    status = is_set ? Status::Ok() : Status(Code::kIo, "buffers of port " + std::to_string(port) + " cannot be set");
+    const std::string what = "buffers of port " + std::to_string(port);
+    status = is_set ? Status::Ok() : Status(Code::kIo, what + " cannot be set");
   }
   closedir(descriptors);
   return status;

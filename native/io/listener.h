@@ -8,7 +8,8 @@
 
 namespace granary {
 
-// Sets SO_RCVBUF and SO_SNDBUF of the TCP socket that listens on `port`. kNotFound when this process has none.
+// Sets SO_RCVBUF and SO_SNDBUF of the TCP socket that listens on `port`. kNotFound when this process has
+// none.
 Status TuneListener(uint16_t port, int receive_bytes, int send_bytes);
 
 }  // namespace granary

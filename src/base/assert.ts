@@ -1,6 +1,7 @@
 /**
- * Assertions, on in production: a broken invariant must end the process (design invariant I10), because the ordinary
- * start recovers and going on might not. The process-level handler in main.ts turns BrokenInvariant into an exit.
+ * Assertions, on in production: a broken invariant must end the process (design invariant I10), because the
+ * ordinary start recovers and going on might not. The process-level handler in main.ts turns BrokenInvariant
+ * into an exit.
  */
 
 export class BrokenInvariant extends Error {

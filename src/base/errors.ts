@@ -1,7 +1,7 @@
 /**
  * What went wrong, as one class and one small table of codes chosen by what the caller does next.
- * The same codes stand in native/base/status.h (a test compares them); HTTP status and retry follow from this table
- * and from nowhere else. Bugs are not errors: they are assertions (assert.ts).
+ * The same codes stand in native/base/status.h (a test compares them); HTTP status and retry follow from this
+ * table and from nowhere else. Bugs are not errors: they are assertions (assert.ts).
  */
 import { BrokenInvariant } from './assert.js';
 
@@ -32,8 +32,9 @@ export const CODES = {
 export type Code = keyof typeof CODES;
 
 /**
- * A failure. `message` says what was being done, to what, what was found and what was wanted; nobody matches its text.
- * The addon throws this very class (it is handed over at load), with `code` set from its own Status.
+ * A failure. `message` says what was being done, to what, what was found and what was wanted; nobody matches
+ * its text. The addon throws this very class (it is handed over at load), with `code` set from its own
+ * Status.
  */
 export class StoreError extends Error {
   override readonly name = 'StoreError';
@@ -45,7 +46,10 @@ export class StoreError extends Error {
   }
 }
 
-/** The failure as a StoreError: itself, or an IO error that keeps what was thrown as its cause. A bug stays a bug. */
+/**
+ * The failure as a StoreError: itself, or an IO error that keeps what was thrown as its cause. A bug stays a
+ * bug.
+ */
 export function asStoreError(thrown: unknown): StoreError {
   if (thrown instanceof StoreError) return thrown;
   if (thrown instanceof BrokenInvariant) throw thrown;

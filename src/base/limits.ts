@@ -1,13 +1,15 @@
 /**
- * Every bound, by name. Nothing else in src/ holds a number that limits something; what happens at each bound is tested.
- * C++ is given its bounds in attach. Sizes are bytes, durations milliseconds.
+ * Every bound, by name. Nothing else in src/ holds a number that limits something; what happens at each bound
+ * is tested. C++ is given its bounds in attach. Sizes are bytes, durations milliseconds.
  */
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
 // --- segments, slabs, workers ---
-/** A segment: the unit of a slab and of a worker task. A pool round trip costs 25-94 us, 4 MiB of work 2-8 ms. */
+/**
+ * A segment: the unit of a slab and of a worker task. A pool round trip costs 25-94 us, 4 MiB of work 2-8 ms.
+ */
 export const SEGMENT_SIZE_MAX = 4 * MIB;
 /** The largest chunk of any group: 4 x 1 MiB. Room in front of a slab's segment for the carried tail. */
 export const CHUNK_SIZE_MAX = 4 * MIB;
@@ -20,11 +22,17 @@ export const SLAB_COUNT_MAX = 64;
 export const STAGING_SIZE_MAX = 64 * KIB;
 /** The first size of that buffer, unless the stream's size is announced. */
 export const STAGING_SIZE_MIN = 4 * KIB;
-/** Segments of one stream that may be under way at once: one being cut, one being stored, one being filled, one spare. */
+/**
+ * Segments of one stream that may be under way at once: one being cut, one being stored, one being filled,
+ * one spare.
+ */
 export const STREAM_SEGMENTS_MAX = 4;
 /** Segments without new chunks after which a stream is made to store its blockmap nodes all the same. */
 export const SEGMENTS_UNSTORED_MAX = 64;
-/** While fewer slabs than this are in work and others wait, streams with partly filled slabs have to submit them. */
+/**
+ * While fewer slabs than this are in work and others wait, streams with partly filled slabs have to submit
+ * them.
+ */
 export const SLABS_IN_WORK_MIN = 4;
 /** Restores together may hold this share of a lane's slabs: clients that read slowly do not stop ingest. */
 export const RESTORE_SLAB_SHARE = 0.5;
@@ -65,7 +73,10 @@ export const FREE_FLOOR_BYTES_MAX = 512 * MIB;
 export const FREE_CHECK_INTERVAL_MS = 1000;
 
 // --- native engine ---
-/** The resident index's memory, per group. At 16 bytes an entry and load 0.85: 27 million chunks, 440 GB of unique data. */
+/**
+ * The resident index's memory, per group. At 16 bytes an entry and load 0.85: 27 million chunks, 440 GB of
+ * unique data.
+ */
 export const RESIDENT_INDEX_BYTES_MAX = 512 * MIB;
 /** A data store is closed behind it. */
 export const DATA_STORE_SIZE_TARGET = 128 * MIB;
@@ -99,7 +110,10 @@ export const SEND_STALL_TIMEOUT_MS = 300_000;
 export const IDLE_TIMEOUT_MS = 60_000;
 /** A refused body of at most this size is read and dropped, and the connection kept. */
 export const DRAIN_KEEP_ALIVE_MAX = MIB;
-/** How much of a longer one is dropped, and how long, so that the client sees the answer before the connection closes. */
+/**
+ * How much of a longer one is dropped, and how long, so that the client sees the answer before the connection
+ * closes.
+ */
 export const DRAIN_SIZE_MAX = 64 * MIB;
 export const DRAIN_TIMEOUT_MS = 2000;
 /** One WebSocket message. */
@@ -112,9 +126,9 @@ export const WEBSOCKET_IDLE_SECONDS = 60;
 /** Addresses whose failed log-ins are remembered. */
 export const AUTH_ADDRESSES_MAX = 4096;
 /**
- * Kernel buffers of a connection, as SO_RCVBUF and SO_SNDBUF (the kernel doubles them). uWebSockets.js reads on, pause or
- * not, as long as one read brings more than 488 KiB: a receive buffer below it makes a pause hold. A small send buffer
- * lets its ten-second rule see that a slow reader goes on.
+ * Kernel buffers of a connection, as SO_RCVBUF and SO_SNDBUF (the kernel doubles them). uWebSockets.js reads
+ * on, pause or not, as long as one read brings more than 488 KiB: a receive buffer below it makes a pause
+ * hold. A small send buffer lets its ten-second rule see that a slow reader goes on.
  */
 export const SOCKET_RECEIVE_BUFFER = 200 * KIB;
 export const SOCKET_SEND_BUFFER = 256 * KIB;
@@ -138,7 +152,6 @@ export const SCRYPT_PARALLEL = 1;
 export const TIER_SEQUENTIAL_IOPS_MIN = 2000;
 export const TIER_RANDOM_IOPS_MIN = 850;
 
-export const SMALL_FILE_SIZE_MAX = 16 * MIB;
 export const QUOTA_BYTES_MIN = MIB;
 export const HTTP_RESPONSE_CHUNK = 256 * KIB;
 
@@ -157,7 +170,10 @@ export const WARM_DATA_STORES = 4;
 export const CHECKPOINT_BATCH_BYTES = 256 * KIB;
 /** Bytes that one readLog answers while the view is brought up to date. */
 export const REPLAY_BUFFER_BYTES = MIB;
-/** Names of encrypted groups are ordered in memory, about 100 bytes each; beyond so many a listing is UNSUPPORTED. */
+/**
+ * Names of encrypted groups are ordered in memory, about 100 bytes each; beyond so many a listing is
+ * UNSUPPORTED.
+ */
 export const LISTED_NAMES_MAX = 2_000_000;
 /** RocksDB: block cache, write buffer. */
 export const VIEW_CACHE_BYTES = 64 * MIB;
@@ -167,7 +183,10 @@ export const VIEW_SEAL_BURST = 512;
 export const USER_COUNT_MAX = 1024;
 
 // --- keyring ---
-/** What a stored keyring may ask of us: below, it is too cheap to guess; above, it would take all memory (16 MiB … 1 GiB). */
+/**
+ * What a stored keyring may ask of us: below, it is too cheap to guess; above, it would take all memory (16
+ * MiB … 1 GiB).
+ */
 export const SCRYPT_COST_MIN = 2 ** 14;
 export const SCRYPT_COST_MAX = 2 ** 20;
 export const SCRYPT_PARALLEL_MAX = 4;

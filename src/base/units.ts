@@ -45,7 +45,9 @@ export function formatSize(bytes: number): string {
   return step === 0 ? `${bytes} B` : `${value.toFixed(2)} ${STEPS[step]}`;
 }
 
-/** Share of `whole` that was saved when `part` is left, in per cent with two digits; 0 when there is nothing. */
+/**
+ * Share of `whole` that was saved when `part` is left, in per cent with two digits; 0 when there is nothing.
+ */
 export function savingsPercent(whole: number, part: number): number {
   return whole <= 0 ? 0 : Math.round((1 - part / whole) * 10_000) / 100;
 }

@@ -1,11 +1,12 @@
 /**
- * The door between TypeScript and C++: every verb of the addon, with its contract. Written by hand; a test compares names
- * and arity with what the addon exports, and the layout constants below with its own.
+ * The door between TypeScript and C++: every verb of the addon, with its contract. Written by hand; a test
+ * compares names and arity with what the addon exports, and the layout constants below with its own.
  *
- * Rules. TypeScript allocates, C++ borrows: no pointer is kept after a call. All calls are synchronous and, unless a verb
- * says otherwise, made on worker threads (they may block on a device). Data crosses in batches: a segment, packed rows.
- * Handles are process-wide numbers, valid on every thread. Failures are thrown as StoreError with one of its codes;
- * wrong arguments are bugs and end the process, because TypeScript has checked them.
+ * Rules. TypeScript allocates, C++ borrows: no pointer is kept after a call. All calls are synchronous and,
+ * unless a verb says otherwise, made on worker threads (they may block on a device). Data crosses in batches:
+ * a segment, packed rows. Handles are process-wide numbers, valid on every thread. Failures are thrown as
+ * StoreError with one of its codes; wrong arguments are bugs and end the process, because TypeScript has
+ * checked them.
  */
 import { createRequire } from 'node:module';
 import { StoreError } from '../base/errors.js';
@@ -90,7 +91,10 @@ export interface AttachReport {
   readonly lastSequence: number;
   readonly firstSequence: number;
   readonly dataStoreCount: number;
-  /** Unfinished data stores that were closed by scanning, bytes of torn log tails, log records taken from the other copy. */
+  /**
+   * Unfinished data stores that were closed by scanning, bytes of torn log tails, log records taken from the
+   * other copy.
+   */
   readonly dataStoresRecovered: number;
   readonly logBytesCut: number;
   readonly logRecordsRepaired: number;
@@ -226,22 +230,30 @@ export interface Binding {
   formatGroup(format: GroupFormat): void;
   /** Reads the superblock. NOT_FOUND: nothing there. CORRUPT: no quorum. UNSUPPORTED: newer format. */
   probeGroup(directory: string, disk: DiskHandle): GroupProbe;
-  /** Locks, recovers, and opens a group; closes what an earlier process left unfinished. BUSY: in use. DENIED: wrong key. */
+  /**
+   * Locks, recovers, and opens a group; closes what an earlier process left unfinished. BUSY: in use. DENIED:
+   * wrong key.
+   */
   attach(parameters: AttachParameters): AttachReport;
   /** Closes the group: data stores get their trailers. All streams must have ended. */
   detach(engine: EngineHandle): void;
-  /** New data stores are sealed under this epoch from now on. Keys of epochs that are there already are ignored. */
+  /**
+   * New data stores are sealed under this epoch from now on. Keys of epochs that are there already are
+   * ignored.
+   */
   setDataKeys(engine: EngineHandle, dataKeys: readonly DataKey[], activeEpoch: number): void;
   /** 0 none, 1 fast, 2 best; for chunks stored from now on. Any thread. */
   setCompression(engine: EngineHandle, compression: number): void;
 
-  // --- ingest: verbs of one stream are called in order, but storeRecords may run beside the next prepareSegment ---
+  // --- ingest: verbs of one stream are called in order, but storeRecords may run beside the next
+  // prepareSegment ---
   /** `digests`: which whole-file digests are taken (XXH3 always). Any thread. */
   openStream(engine: EngineHandle, digests: number): StreamHandle;
   /**
-   * Cuts slab[offset, offset + size), names the chunks, looks them up and pins what is known. The segment begins at the
-   * stream's last cut. `freshOffset`: where bytes begin that no earlier call has seen (the digests take each byte once).
-   * Rows go to `rows`. The resident index is asked; chunks that this very stream has met before are known.
+   * Cuts slab[offset, offset + size), names the chunks, looks them up and pins what is known. The segment
+   * begins at the stream's last cut. `freshOffset`: where bytes begin that no earlier call has seen (the
+   * digests take each byte once). Rows go to `rows`. The resident index is asked; chunks that this very
+   * stream has met before are known.
    */
   prepareSegment(
     engine: EngineHandle,
@@ -254,9 +266,10 @@ export interface Binding {
     rows: Uint8Array,
   ): SegmentReport;
   /**
-   * Settles rows that were STATE_UNKNOWN: places[i] (24 bytes a row, of all rows) is the data store id the view gave, or
-   * zeros. Known places are pinned; places of data stores that are gone, and zeros, become STATE_NEW. Loads the
-   * fingerprints of the data stores that were hit into the resident index. Returns the count of new rows.
+   * Settles rows that were STATE_UNKNOWN: places[i] (24 bytes a row, of all rows) is the data store id the
+   * view gave, or zeros. Known places are pinned; places of data stores that are gone, and zeros, become
+   * STATE_NEW. Loads the fingerprints of the data stores that were hit into the resident index. Returns the
+   * count of new rows.
    */
   admitRows(
     engine: EngineHandle,
@@ -266,8 +279,8 @@ export interface Binding {
     places: Uint8Array,
   ): number;
   /**
-   * Compresses, verifies, seals and appends the STATE_NEW rows' chunks, which lie one after another from slab[offset].
-   * A failure makes the stream fail for good: finishStream will throw it. NO_SPACE, IO.
+   * Compresses, verifies, seals and appends the STATE_NEW rows' chunks, which lie one after another from
+   * slab[offset]. A failure makes the stream fail for good: finishStream will throw it. NO_SPACE, IO.
    */
   storeRecords(
     engine: EngineHandle,
@@ -279,13 +292,21 @@ export interface Binding {
   ): StoreReport;
   /** After the last segment was prepared and all were stored: stores what is left of the blockmap. */
   finishStream(engine: EngineHandle, stream: StreamHandle): StreamReport;
-  /** Releases pins and memory, whatever the stream's state. After the commit, or to give it up. Any thread. */
+  /**
+   * Releases pins and memory, whatever the stream's state. After the commit, or to give it up. Any thread.
+   */
   closeStream(engine: EngineHandle, stream: StreamHandle): void;
 
   // --- commit ---
-  /** Makes durable everything that storeRecords and finishStream have appended before the call. IO: the engine stops. */
+  /**
+   * Makes durable everything that storeRecords and finishStream have appended before the call. IO: the engine
+   * stops.
+   */
   sync(engine: EngineHandle): void;
-  /** Appends packed entries to both copies of the log, durably. Returns the first sequence number. IO: the engine stops. */
+  /**
+   * Appends packed entries to both copies of the log, durably. Returns the first sequence number. IO: the
+   * engine stops.
+   */
   appendLog(engine: EngineHandle, entries: Uint8Array): number;
   /** Packs records from sequence `from` on into `out` until it is full or the log ends. */
   readLog(
@@ -306,8 +327,8 @@ export interface Binding {
     rows: Uint8Array,
   ): RowsReport;
   /**
-   * Fills slab[offset …] with the chunks of the rows, one after another: read, unsealed, decompressed, each fingerprint
-   * checked. CORRUPT names the chunk. Nothing unverified is ever left in the slab as a success.
+   * Fills slab[offset …] with the chunks of the rows, one after another: read, unsealed, decompressed, each
+   * fingerprint checked. CORRUPT names the chunk. Nothing unverified is ever left in the slab as a success.
    */
   readRecords(
     engine: EngineHandle,
@@ -323,13 +344,19 @@ export interface Binding {
   /** Loads trailers of further data stores into the resident index; returns how many are left. */
   warmIndex(engine: EngineHandle, dataStoreCountMax: number): number;
   listDataStores(engine: EngineHandle): DataStoreInfo[];
-  /** Packs the fingerprints (32 bytes each) of a data store into `out`, from chunk `from` on; returns how many. */
+  /**
+   * Packs the fingerprints (32 bytes each) of a data store into `out`, from chunk `from` on; returns how
+   * many.
+   */
   readFingerprints(engine: EngineHandle, id: string, from: number, out: Uint8Array): number;
   /** These data stores' fingerprints are in the view now: the resident index may forget them. */
   markInView(engine: EngineHandle, ids: Uint8Array): void;
   /** Reads every record of a data store past the cache: seal, table, decompression, fingerprints, trailer. */
   verifyDataStore(engine: EngineHandle, id: string): VerifyReport;
-  /** Which of the rows' chunks cannot be found in any data store; their state becomes STATE_UNKNOWN. Returns the count. */
+  /**
+   * Which of the rows' chunks cannot be found in any data store; their state becomes STATE_UNKNOWN. Returns
+   * the count.
+   */
   findRows(engine: EngineHandle, rows: Uint8Array, rowCount: number): number;
   /** Any thread. */
   counters(engine: EngineHandle): EngineCounters;
@@ -357,9 +384,14 @@ export interface Binding {
   lockFile(path: string, disk: DiskHandle): number;
   unlockFile(lock: number): void;
   measureVolume(directory: string): VolumeMeasure;
-  /** Kernel buffer sizes of the socket that listens on `port`; its connections inherit them. NOT_FOUND. Any thread. */
+  /**
+   * Kernel buffer sizes of the socket that listens on `port`; its connections inherit them. NOT_FOUND. Any
+   * thread.
+   */
   tuneListener(port: number, receiveBytes: number, sendBytes: number): void;
-  /** Any file we write, as JSON text, from the same decoders. Keys may be absent: then the clear fields only. */
+  /**
+   * Any file we write, as JSON text, from the same decoders. Keys may be absent: then the clear fields only.
+   */
   inspectFile(path: string, dataKeys: readonly DataKey[], logKey?: Uint8Array): string;
 
   // --- simulated disks, for tests ---

@@ -41,8 +41,8 @@ export const NATIVE_LAYERS: Readonly<Record<string, number>> = {
 
 /** Stages that are functions of their input alone. */
 export const PURE_STAGES = new Set(['chunk', 'fingerprint', 'compress', 'seal', 'blockmap']);
-export const IMPURE_HEADERS =
-  /^<(thread|(shared_)?mutex|condition_variable|future|chrono|ctime|(f|io)stream|filesystem|(unistd|fcntl)\.h|sys\/.*)>$/;
+const IMPURE = 'thread|mutex|shared_mutex|condition_variable|future|chrono|ctime|fstream|iostream|filesystem';
+export const IMPURE_HEADERS = new RegExp(`^<(${IMPURE}|unistd\\.h|fcntl\\.h|sys/.*)>$`);
 
 /** A package or system header that only these folders may name. */
 export const PACKAGE_HOMES: Readonly<Record<string, readonly string[]>> = {

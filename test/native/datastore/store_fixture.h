@@ -104,8 +104,9 @@ inline testing::AssertionResult HoldsTestRecord(DataStore* store, uint64_t seed,
       if (status.ok()) status = DecodeRecord(store->place(), bytes, &scratch, &decoded);
       if (!status.ok()) return testing::AssertionFailure() << "record " << seed << ": " << status.message();
     }
+    const uint8_t* wanted = record.payload.data() + offset;
     if (at.length != row.length || at.plain_offset + at.length > decoded.payload.size() ||
-        std::memcmp(decoded.payload.data() + at.plain_offset, record.payload.data() + offset, row.length) != 0) {
+        std::memcmp(decoded.payload.data() + at.plain_offset, wanted, row.length) != 0) {
       return testing::AssertionFailure() << "record " << seed << ": other bytes";
     }
     offset += row.length;
