@@ -423,7 +423,7 @@ describe('a client that goes away', () => {
   });
 
   for (const verb of ['prepareSegment', 'storeRecords', 'admitRows'] as LaneVerb[]) {
-    test(`while ${verb} runs: its slab comes back when it has ended, and nothing more is called`, async () => {
+    test(`while ${verb} runs: its slab comes back when it has ended, nothing more is called`, async () => {
       const group = localGroup(4);
       group.fake.isComplete = verb !== 'admitRows';
       const gate = holdBack(group, verb);
