@@ -126,6 +126,24 @@ TEST_P(CommitLogCrash, ACrashAtAnyOperationOfARecoveryLeavesAStateThatRecovers) 
   }
 }
 
+TEST_P(CommitLogCrash, ARepairedCopyIsDurableBeforeTheOtherIsTouched) {
+  for (const uint64_t seed : CrashSeeds()) {
+    bool was_hit = true;
+    for (uint64_t operation = 1; was_hit; ++operation) {
+      Reset();
+      const auto offsets = RecordOffsets(1);
+      Flip(0, 1, offsets[1] + 70);
+      Flip(1, 1, offsets[2] + 70);
+      files_->SetPlan({Kind::kDie, operation, false});
+      (void)TryOpen(2, 0, kTarget);
+      was_hit = files_->plan_was_hit();
+      files_->SetPlan({});
+      files_->Crash(seed);
+      ASSERT_EQ(ExpectSurvived(4, 4, 3, "operation " + std::to_string(operation)), 4u);
+    }
+  }
+}
+
 TEST_P(CommitLogCrash, AFailedAppendIsFinalForTheLog) {
   Reset();
   auto log = Open(2);

@@ -192,6 +192,29 @@ TEST_P(CommitLogTest, BothHeadersOfASegmentWithRecordsDamagedIsCorrupt) {
   EXPECT_EQ(TryOpen(2).status().code(), Code::kCorrupt);
 }
 
+// By someone who has the keys, or where there are none: tag and checksum fit, the record behind tells.
+TEST_P(CommitLogTest, ARecordReplacedByAWellFormedOneBreaksTheChain) {
+  for (const uint64_t replaced : {2, 3}) {  // in the middle of a segment, and before the next
+    files_ = SimulatedFileSystem::Create();
+    MakeDirectories();
+    AppendBatches(Open(1).get(), {1, 1, 1});
+    AppendBatches(Open(2).get(), {1});
+    const Buffer content = Content(0, 1);
+    LogSegmentHeader segment;
+    Key key{};
+    ASSERT_TRUE(DecodeLogSegmentHeader(content, &segment).ok());
+    ASSERT_TRUE(OpenLogSegmentKey(segment, GetParam() ? &kDataKey : nullptr, &key).ok());
+    const LogPlace place{segment.store_id, segment.segment_id, GetParam() ? &key : nullptr};
+    const uint64_t offset = RecordOffsets(1)[replaced - 1];
+    LogRecordHeader header;
+    ASSERT_TRUE(DecodeLogRecordHeader(segment.segment_id, ConstBytes(content).subspan(offset), &header).ok());
+    Buffer forged;
+    EncodeLogRecord(place, header, Buffer(header.payload_size, 0x66), &forged);
+    for (int copy = 0; copy < 2; ++copy) ASSERT_TRUE(files_->Damage(PathOf(copy, 1), offset, forged).ok());
+    EXPECT_EQ(TryOpen(3).status().code(), Code::kCorrupt) << replaced;
+  }
+}
+
 TEST_P(CommitLogTest, AMissingSegmentInTheMiddleIsCorrupt) {
   auto log = Open(1, 0, 3000);
   AppendBatches(log.get(), std::vector<int>(60, 2));

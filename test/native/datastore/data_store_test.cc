@@ -1,6 +1,9 @@
 // Rules of a data store's life on an undisturbed disk; crashes are in data_store_crash_test.cc.
 #include "datastore/data_store.h"
 
+#include <stdlib.h>
+
+#include <filesystem>
 #include <thread>
 
 #include "datastore/data_store_format.h"
@@ -193,6 +196,52 @@ TEST_P(DataStoreTest, ADamagedRecordCostsThatRecordOnly) {
   }
 }
 
+TEST_P(DataStoreTest, ARecordThatWasAlsoWrittenToASecondPlaceCountsOnce) {
+  {
+    auto store = Create();
+    ASSERT_TRUE(AppendTestRecord(store.get(), 1, 100).ok());
+    ASSERT_TRUE(store->Sync().ok());
+  }
+  const uint64_t size = MakeRecord(1, 100, sealed(), 0).header.RecordSize();
+  const Buffer content = Content();
+  const ConstBytes record = ConstBytes(content).subspan(kBlockSize, size);
+  ASSERT_TRUE(files_->Damage(kPath, kBlockSize + 1024, record).ok());
+  DataStore::ScanReport report;
+  ASSERT_TRUE(Recover(true, &report).ok());
+  EXPECT_EQ(report.records_kept, 1u);
+}
+
+TEST_P(DataStoreTest, AHeaderThatClaimsMoreThanThereIsHidesNoRecordBehindIt) {
+  {
+    auto store = Create();
+    for (uint64_t seed = 1; seed < 4; ++seed) {
+      ASSERT_TRUE(AppendTestRecord(store.get(), seed, 100).ok());
+      ASSERT_TRUE(store->Sync().ok());
+    }
+  }
+  const TestRecord large = MakeRecord(9, 20000, sealed(), 77);
+  Buffer encoded;
+  EncodeRecord({TestIdentity(sealed()).id, sealed() ? &kDataKey : nullptr}, large.header, large.table,
+               large.payload, &encoded);
+  ASSERT_TRUE(files_->Damage(kPath, kBlockSize + 2048, ConstBytes(encoded).first(kRecordHeaderSize)).ok());
+  DataStore::ScanReport report;
+  auto recovered = Recover(false, &report);
+  ASSERT_TRUE(recovered.ok());
+  EXPECT_EQ(report.records_kept, 3u);
+  EXPECT_GT(report.bytes_skipped, 0u);
+}
+
+TEST_P(DataStoreTest, AClosedStoreNeedsNoRecoveryBehindAPowerCut) {
+  auto store = Create();
+  Fill(store.get(), 5);
+  ASSERT_TRUE(store->Close().ok());
+  ASSERT_TRUE(files_->SyncDirectory("/").ok());
+  files_->Crash(0);
+  auto opened = Open();
+  ASSERT_TRUE(opened.ok()) << opened.status().message();
+  ExpectHolds(opened->get(), 5);
+}
+
 TEST_P(DataStoreTest, ADamagedTrailerIsReplacedByAScan) {
   {
     auto store = Create();
@@ -287,6 +336,32 @@ TEST_P(DataStoreTest, OneThreadAppendsWhileOthersSyncAndFind) {
 
 INSTANTIATE_TEST_SUITE_P(All, DataStoreTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "sealed" : "unsealed"; });
+
+// Over a real file system, past its page cache where it has a way.
+TEST(DataStorePosixTest, WhatWasAppendedReadsBackFromARealFileSystem) {
+  std::string directory = (std::filesystem::temp_directory_path() / "granary-store-XXXXXX").string();
+  ASSERT_NE(mkdtemp(directory.data()), nullptr);
+  const std::string path = directory + kPath.substr(2);
+  const auto large = [](uint64_t seed) { return static_cast<uint32_t>(100000 + seed * 777); };
+  {
+    auto store = DataStore::Create(PosixFileSystem(), path, TestIdentity(true), &kDataKey);
+    ASSERT_TRUE(store.ok()) << store.status().message();
+    for (uint64_t seed = 0; seed < 60; ++seed) {
+      ASSERT_TRUE(AppendTestRecord(store->get(), seed, large(seed)).ok());
+      if (seed % 20 == 19) ASSERT_TRUE((*store)->Sync().ok());
+    }
+    for (uint64_t seed = 0; seed < 60; ++seed) EXPECT_TRUE(HoldsTestRecord(store->get(), seed, large(seed)));
+  }
+  DataStore::ScanReport report;
+  auto store = DataStore::Recover(PosixFileSystem(), path, TestStoreId(), TestKeys(), 8, true, &report);
+  ASSERT_TRUE(store.ok()) << store.status().message();
+  EXPECT_EQ(report.records_kept, 60u);
+  EXPECT_EQ(std::filesystem::file_size(path), (*store)->counts().file_bytes);
+  store = DataStore::Open(PosixFileSystem(), path, TestStoreId(), TestKeys());
+  ASSERT_TRUE(store.ok()) << store.status().message();
+  for (uint64_t seed = 0; seed < 60; ++seed) EXPECT_TRUE(HoldsTestRecord(store->get(), seed, large(seed)));
+  std::filesystem::remove_all(directory);
+}
 
 TEST(DataStoreKeyTest, AWrongOrMissingKeyIsDeniedBeforeAnythingIsUnsealed) {
   auto files = SimulatedFileSystem::Create();

@@ -2,6 +2,7 @@
 // judge.
 #include "datastore/commit_log_format.h"
 #include "io/simulated_file_system.h"
+#include "seal/seal.h"
 
 namespace granary {
 
@@ -13,7 +14,7 @@ static void Recover(ConstBytes a, ConstBytes b) {
     auto file = files->Open(path, OpenMode::kCreate);
     (void)(*file)->WriteAt(0, bytes);
   }
-  auto log = CommitLog::Open(files.get(), "/log", {StoreId{}, 2, 0, nullptr}, false, nullptr);
+  auto log = CommitLog::Open(files.get(), "/log", {StoreId{}, 2, 0, nullptr, kBlockSize}, false, nullptr);
   if (!log.ok()) return;
   (void)(*log)->Read(1, [](uint64_t, const LogEntry&) { return true; });
   (void)(*log)->Append({{1, a.first(std::min<size_t>(a.size(), 100))}});
