@@ -149,6 +149,17 @@ Napi::Value VerifyDataStore(const Napi::CallbackInfo& info) {
   return object;
 }
 
+Napi::Value CopyBytes(const Napi::CallbackInfo& info) {
+  const Bytes target = TakeBytes(info[0]);
+  const uint64_t offset = TakeU64(info[1]);
+  const Bytes source = TakeBytes(info[2]);
+  if (offset > target.size() || source.size() > target.size() - offset) {
+    throw Napi::TypeError::New(info.Env(), "the bytes do not fit where they are to go");
+  }
+  if (!source.empty()) std::memmove(target.data() + offset, source.data(), source.size());
+  return info.Env().Undefined();
+}
+
 Napi::Value DigestOpen(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(),
                            Registry::Get().digests.Add(std::make_shared<DigestStream>(TakeU32(info[0]))));
@@ -185,6 +196,7 @@ void ExportRestoreVerbs(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "readFingerprints", ReadFingerprints, 4);
   Export(env, exports, "findRows", FindRows, 3);
   Export(env, exports, "verifyDataStore", VerifyDataStore, 2);
+  Export(env, exports, "copyBytes", CopyBytes, 3);
   Export(env, exports, "digestOpen", DigestOpen, 1);
   Export(env, exports, "digestUpdate", DigestUpdate, 2);
   Export(env, exports, "digestFinish", DigestFinish, 1);

@@ -4,6 +4,7 @@
  */
 import { assert } from '../base/assert.js';
 import { CHUNK_SIZE_MAX } from '../base/limits.js';
+import { copyBytes } from '../workers/shared-bytes.js';
 import type { Slab } from '../workers/slabs.js';
 import type { StagingBuffer } from './staging-buffer.js';
 
@@ -42,7 +43,7 @@ export class Segment {
   append(bytes: Uint8Array): number {
     const room = this.slab.bytes.length - this.#end;
     const part = bytes.length <= room ? bytes : bytes.subarray(0, room);
-    this.slab.bytes.set(part, this.#end);
+    copyBytes(this.slab.bytes, this.#end, part);
     this.#end += part.length;
     return part.length;
   }
@@ -57,7 +58,7 @@ export class Segment {
       'a tail fits the room in front of a segment',
     );
     this.#tailSize = tail.length;
-    this.slab.bytes.set(tail, this.offset);
+    copyBytes(this.slab.bytes, this.offset, tail);
   }
 
   /** The bytes behind the last cut. */
@@ -78,7 +79,7 @@ export class TailBuffer {
 
   keep(tail: Uint8Array): void {
     if (tail.length > this.#memory.length) this.#memory = Buffer.allocUnsafeSlow(tail.length);
-    this.#memory.set(tail);
+    copyBytes(this.#memory, 0, tail);
     this.#size = tail.length;
   }
 

@@ -5,6 +5,7 @@
  */
 import { assert } from '../base/assert.js';
 import { OVERRUN_SIZE_MAX, STAGING_SIZE_MAX, STAGING_SIZE_MIN } from '../base/limits.js';
+import { copyBytes } from '../workers/shared-bytes.js';
 
 const SIZE_MAX = STAGING_SIZE_MAX + OVERRUN_SIZE_MAX;
 const NONE = Buffer.alloc(0);
@@ -37,7 +38,7 @@ export class StagingBuffer {
   drainTo(target: Uint8Array, offset: number): number {
     const size = this.#size;
     assert(offset + size <= target.length, 'staged bytes fit the slab');
-    target.set(this.#memory.subarray(0, size), offset);
+    copyBytes(target, offset, this.#memory.subarray(0, size));
     this.#size = 0;
     if (this.#memory.length > STAGING_SIZE_MAX) this.#memory = NONE;
     return size;

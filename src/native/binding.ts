@@ -361,6 +361,10 @@ export interface Binding {
   /** Any thread. */
   counters(engine: EngineHandle): EngineCounters;
 
+  // --- copies into and out of shared memory; pure, any thread ---
+  /** Copies all of `source` to `target` from `offset` on. TypedArray.set does the same at a quarter of the speed when one is shared. */
+  copyBytes(target: Uint8Array, offset: number, source: Uint8Array): void;
+
   // --- whole-file digests outside of ingest; pure, any thread ---
   digestOpen(digests: number): DigestHandle;
   digestUpdate(digest: DigestHandle, bytes: Uint8Array): void;
