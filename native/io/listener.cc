@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cstdlib>
@@ -35,11 +34,8 @@ Status TuneListener(uint16_t port, int receive_bytes, int send_bytes) {
   while (const dirent* entry = readdir(descriptors)) {
     const int descriptor = std::atoi(entry->d_name);
     if (descriptor <= 2 || !IsListenerOn(descriptor, port)) continue;
-    const bool is_set =
-        (getenv("M_RCV") ? (receive_bytes = atoi(getenv("M_RCV")), setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &receive_bytes, sizeof receive_bytes) == 0) : true) &&
-        (getenv("M_CLAMP") ? (receive_bytes = atoi(getenv("M_CLAMP")), setsockopt(descriptor, IPPROTO_TCP, TCP_WINDOW_CLAMP, &receive_bytes, sizeof receive_bytes) == 0) : true) &&
-        (getenv("M_SND") ? (send_bytes = atoi(getenv("M_SND")), setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes) == 0) : true);
-    const std::string what = "buffers of port " + std::to_string(port);
+    const bool is_set = setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes) == 0 &&
+                        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes) == 0;
     status = is_set ? Status::Ok() : Status(Code::kIo, what + " cannot be set");
   }
   closedir(descriptors);
