@@ -34,9 +34,11 @@ Status TuneListener(uint16_t port, int receive_bytes, int send_bytes) {
   while (const dirent* entry = readdir(descriptors)) {
     const int descriptor = std::atoi(entry->d_name);
     if (descriptor <= 2 || !IsListenerOn(descriptor, port)) continue;
-    const bool is_set = setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes) == 0 &&
-                        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes) == 0;
-    status = is_set ? Status::Ok() : Status(Code::kIo, "buffers of port " + std::to_string(port) + " cannot be set");
+    const bool is_set =
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes) == 0 &&
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes) == 0;
+    const std::string what = "buffers of port " + std::to_string(port);
+    status = is_set ? Status::Ok() : Status(Code::kIo, what + " cannot be set");
   }
   closedir(descriptors);
   return status;

@@ -362,7 +362,10 @@ export interface Binding {
   counters(engine: EngineHandle): EngineCounters;
 
   // --- copies into and out of shared memory; pure, any thread ---
-  /** Copies all of `source` to `target` from `offset` on. TypedArray.set does the same at a quarter of the speed when one is shared. */
+  /**
+   * Copies all of `source` to `target` from `offset` on. TypedArray.set does the same at a quarter of the
+   * speed when one of them is shared.
+   */
   copyBytes(target: Uint8Array, offset: number, source: Uint8Array): void;
 
   // --- whole-file digests outside of ingest; pure, any thread ---

@@ -13,7 +13,10 @@ export function isShared(bytes: Uint8Array): boolean {
   return bytes.buffer instanceof SharedArrayBuffer;
 }
 
-/** Copies into or out of shared memory at the memory's speed: TypedArray.set goes word by word there (1.4 GB/s). */
+/**
+ * Copies into or out of shared memory at the memory's speed: TypedArray.set goes word by word there
+ * (1.4 GB/s).
+ */
 export function copyBytes(target: Uint8Array, offset: number, source: Uint8Array): void {
   binding().copyBytes(target, offset, source);
 }
