@@ -228,9 +228,14 @@ export class GranaryCatalog implements Catalog {
     return byteStatistics(addSums(sums));
   }
 
+  /** Closes every group, also behind one whose closing fails; then throws the first failure. */
   async close(): Promise<void> {
     await this.#making;
-    for (const group of this.#groups.values()) await group.close();
+    const failures: unknown[] = [];
+    for (const group of this.#groups.values()) {
+      await group.close().catch((thrown: unknown) => failures.push(thrown));
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   // --- parts ---

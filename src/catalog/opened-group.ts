@@ -177,9 +177,19 @@ export class OpenedGroup implements OpenGroup {
   /** Ends what is being committed, then closes view and engine. All streams must have ended. */
   async close(): Promise<void> {
     await this.queue.drained();
-    await this.view.close();
-    await this.lane.call('detach', this.engine);
-    if (this.lane !== this.#parts.context.lane) await this.lane.close();
+    try {
+      await this.view.close();
+    } finally {
+      await this.#detach();
+    }
+  }
+
+  async #detach(): Promise<void> {
+    try {
+      await this.lane.call('detach', this.engine);
+    } finally {
+      if (this.lane !== this.#parts.context.lane) await this.lane.close();
+    }
   }
 
   async #applySettings(): Promise<void> {
