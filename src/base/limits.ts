@@ -101,9 +101,16 @@ export const REQUEST_HEADER_COUNT_MAX = 96;
 export const JSON_BODY_SIZE_MAX = MIB;
 /** Headers have to be complete within it (slow clients). */
 export const HEADER_TIMEOUT_MS = 20_000;
-/** A body must bring BODY_WINDOW_BYTES_MIN in each such window, unless we have paused it. */
-export const BODY_STALL_TIMEOUT_MS = 60_000;
-export const BODY_WINDOW_BYTES_MIN = 64 * KIB;
+/**
+ * A body must bring BODY_WINDOW_BYTES_MIN in each such window, unless we have paused it. Long, because a dump
+ * that waits for a lock or a tape is no attack: who sends a body has shown a token.
+ */
+export const BODY_STALL_TIMEOUT_MS = 900_000;
+export const BODY_WINDOW_BYTES_MIN = 1;
+/** uWebSockets.js cuts a body below 16 KB/s after ten seconds: one this slow is paused for a moment, so often. */
+export const BODY_NUDGE_INTERVAL_MS = 4000;
+export const BODY_NUDGE_BYTES_MIN = 256 * KIB;
+export const BODY_NUDGE_PAUSE_MS = 200;
 /** A client that takes nothing of one HTTP_RESPONSE_CHUNK for so long has gone. */
 export const SEND_STALL_TIMEOUT_MS = 300_000;
 /** Idle keep-alive connections are closed after it. */

@@ -13,9 +13,16 @@
  */
 import type * as Uws from 'uWebSockets.js';
 import { assert, BrokenInvariant } from '../base/assert.js';
-import type { Timer } from '../base/clock.js';
+import type { Clock, Timer } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
-import { CONNECTIONS_MAX, REQUEST_HEADER_SIZE_MAX } from '../base/limits.js';
+import {
+  BODY_NUDGE_BYTES_MIN,
+  BODY_NUDGE_INTERVAL_MS,
+  BODY_NUDGE_PAUSE_MS,
+  BODY_STALL_TIMEOUT_MS,
+  CONNECTIONS_MAX,
+  REQUEST_HEADER_SIZE_MAX,
+} from '../base/limits.js';
 import type {
   HttpHandlers,
   HttpRequest,
@@ -126,7 +133,7 @@ export class UwsServer implements HttpServer {
         refuse(raw, { status: 503, message: 'the server takes no further requests' });
         return;
       }
-      exchange = new Exchange(raw, ended => this.#onEnded(ended));
+      exchange = new Exchange(raw, this.#context.clock, ended => this.#onEnded(ended));
       response = exchange.response;
       this.#active.add(response);
       void this.#handle(exchange.request(head), response);
@@ -185,12 +192,19 @@ class Exchange {
   readonly response: UwsResponse;
   readonly #body: RequestBody;
 
-  constructor(raw: RawResponse, onEnded: (response: UwsResponse) => void) {
+  constructor(raw: RawResponse, clock: Clock, onEnded: (response: UwsResponse) => void) {
     this.#body = new RequestBody({
       pause: () => raw.pause(),
       resume: () => raw.resume(),
     });
-    this.response = new UwsResponse(raw, { onEnding: () => this.#body.release(), onClosed: onEnded });
+    const patience = new Patience(this.#body, raw, clock, () => this.#cut());
+    this.response = new UwsResponse(raw, {
+      onEnding: () => this.#body.release(),
+      onClosed: response => {
+        patience.end();
+        onEnded(response);
+      },
+    });
     raw.onData((bytes, isLast) => this.#onData(new Uint8Array(bytes), isLast));
   }
 
@@ -205,9 +219,63 @@ class Exchange {
   }
 
   #onData(bytes: Uint8Array, isLast: boolean): void {
-    if (deliverTo(this.#body, bytes, isLast)) return;
+    if (!deliverTo(this.#body, bytes, isLast)) this.#cut();
+  }
+
+  #cut(): void {
     this.#body.abort();
     this.response.abort();
+  }
+}
+
+/**
+ * Keeps a slow body alive: the library cuts one that brings less than 16 KB/s for ten seconds, and has no
+ * setting for it, but a dump that waits for a lock is no attack. A short pause starts its clock anew (not in
+ * one turn with the resume: then it does nothing). Our own rule is BODY_STALL_TIMEOUT_MS.
+ */
+class Patience {
+  readonly #body: RequestBody;
+  readonly #raw: RawResponse;
+  readonly #clock: Clock;
+  readonly #giveUp: () => void;
+  #idleSinceMs: number;
+  #timer: Timer;
+
+  constructor(body: RequestBody, raw: RawResponse, clock: Clock, giveUp: () => void) {
+    this.#body = body;
+    this.#raw = raw;
+    this.#clock = clock;
+    this.#giveUp = giveUp;
+    this.#idleSinceMs = clock.monotonicMs();
+    this.#timer = this.#later();
+  }
+
+  end(): void {
+    this.#timer.cancel();
+  }
+
+  #later(): Timer {
+    return this.#clock.after(BODY_NUDGE_INTERVAL_MS, () => this.#look());
+  }
+
+  #look(): void {
+    const now = this.#clock.monotonicMs();
+    const isSlow = this.#body.isAwaited && this.#body.windowBytes < BODY_NUDGE_BYTES_MIN;
+    if (!this.#body.isAwaited || this.#body.windowBytes > 0) this.#idleSinceMs = now;
+    this.#body.windowBytes = 0;
+    if (now - this.#idleSinceMs > BODY_STALL_TIMEOUT_MS) {
+      this.#giveUp();
+      return;
+    }
+    if (!isSlow) {
+      this.#timer = this.#later();
+      return;
+    }
+    this.#raw.pause();
+    this.#timer = this.#clock.after(BODY_NUDGE_PAUSE_MS, () => {
+      if (this.#body.isAwaited) this.#raw.resume();
+      this.#timer = this.#later();
+    });
   }
 }
 

@@ -140,6 +140,19 @@ TEST_P(EngineTest, VerifyFindsNothingInASoundGroupAndNamesEachDamagedRecord) {
   }
 }
 
+TEST_P(EngineTest, WhatWasAppendedButNotSyncedIsNoDamage) {
+  Group group(Options());
+  ASSERT_TRUE(group.Format().ok());
+  ASSERT_TRUE(group.Attach().ok());
+  ASSERT_TRUE(group.Ingest(MakeBytes(300000, 31)).ok());  // given up before its commit
+  for (StoreSlot* slot : group.engine().stores().AllSlots()) {
+    auto report = group.engine().VerifyStore(slot->store->identity().id);
+    ASSERT_TRUE(report.ok()) << report.status().message();
+    EXPECT_GT(report->record_count, 0u);
+    EXPECT_TRUE(report->damages.empty()) << report->damages[0].reason;
+  }
+}
+
 TEST_P(EngineTest, ADamagedChunkIsAnErrorNeverAWrongByte) {
   Group group(Options());
   ASSERT_TRUE(group.Format().ok());
