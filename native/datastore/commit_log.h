@@ -42,7 +42,7 @@ class CommitLog {
   };
   struct Report {
     uint64_t bytes_cut = 0;         // of torn tails
-    uint64_t records_repaired = 0;  // taken from the other copy
+    uint64_t records_repaired = 0;  // taken from the other copy; a segment's header counts as one
   };
   // Makes `directory` and the two copies' directories in it, durable: an empty log. Part of making a group.
   // What is there already is left alone.

@@ -162,7 +162,7 @@ Status LogRecovery::RecoverSegment(uint64_t first_sequence, bool is_last) {
 
 Status LogRecovery::RepairCopy(LogSegmentReader* reader, int copy) {
   const LogSegmentReader::CopyState& state = reader->state(copy);
-  report_->records_repaired += state.records_missing;
+  report_->records_repaired += state.records_missing + (state.exists && !state.header_is_valid ? 1 : 0);
   if (read_only_) return Status::Ok();
   const LogSegment& segment = log_.segments.back();
   if (!state.header_is_valid || state.records_missing > 0)

@@ -70,6 +70,12 @@ export class GranaryCatalog implements Catalog {
   static async open(parameters: CatalogParameters): Promise<GranaryCatalog> {
     const system = await SystemFile.open(parameters.context, parameters.dataDirectory);
     const catalog = new GranaryCatalog(parameters, system);
+    for (const reason of system.damages) {
+      parameters.context.onEvent({
+        level: 'warn',
+        message: `system file: ${reason}; made good from the other`,
+      });
+    }
     await catalog.#finishInterrupted();
     for (const entry of system.content.groups) {
       const group = await Group.open(parameters.context, entry, parameters.unlock);
@@ -165,6 +171,11 @@ export class GranaryCatalog implements Catalog {
   /** All groups, open or not: for verify and rebuild. */
   get groups(): readonly Group[] {
     return [...this.#groups.values()];
+  }
+
+  /** Copies of the system file that the start has made good, and why. */
+  get systemDamages(): readonly string[] {
+    return this.#system.damages;
   }
 
   /** The open group behind the interface. */

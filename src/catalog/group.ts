@@ -12,6 +12,8 @@ import { OpenedGroup } from './opened-group.js';
 import type { GroupEntry } from './system-file.js';
 import type { GroupInfo } from './types.js';
 
+export const SUPERBLOCK_COPIES = 4;
+
 type Status =
   | { readonly kind: 'locked'; readonly keyring: LockedKeyring }
   | { readonly kind: 'failed'; readonly failure: StoreError }
@@ -21,6 +23,8 @@ export class Group {
   readonly #context: CatalogContext;
   #entry: GroupEntry;
   #status: Status;
+  /** What the start found damaged and has made good from a copy. */
+  readonly healed: { readonly what: string; readonly reason: string }[] = [];
   /** Only one unlock at a time: it opens files. */
   #unlocking: Promise<unknown> = Promise.resolve();
 
@@ -142,6 +146,9 @@ export class Group {
     if (Buffer.from(probe.storeId).toString('hex') !== this.#entry.id) {
       throw new StoreError('CORRUPT', `another storage group lies in ${this.#entry.path}`);
     }
+    if (probe.superblockCopies < SUPERBLOCK_COPIES) {
+      this.#heal('superblock', `${probe.superblockCopies} of its ${SUPERBLOCK_COPIES} copies were valid`);
+    }
     const keyring = await LockedKeyring.read({
       lane,
       disk,
@@ -150,6 +157,7 @@ export class Group {
       clock,
       ...(passphraseCost === undefined ? {} : { passphraseCost }),
     });
+    for (const reason of keyring.damages) this.#heal('keyring', reason);
     this.#status = { kind: 'locked', keyring };
     if (!keyring.isEncrypted) return this.#openWith(await keyring.open());
     if (secret === undefined) return;
@@ -160,6 +168,12 @@ export class Group {
       const { message } = asStoreError(thrown);
       this.#context.onEvent({ level: 'warn', group: this.name, message: `stays locked: ${message}` });
     }
+  }
+
+  #heal(what: string, reason: string): void {
+    this.healed.push({ what, reason });
+    const message = `${what}: ${reason}; made good from what is left`;
+    this.#context.onEvent({ level: 'warn', group: this.name, message });
   }
 
   async #openWith(keyring: Awaited<ReturnType<LockedKeyring['open']>>): Promise<void> {

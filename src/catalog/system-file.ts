@@ -105,6 +105,11 @@ export class SystemFile {
     return new SystemFile(file, content);
   }
 
+  /** Copies that the start found damaged or missing, and has made good from the other one. */
+  get damages(): readonly string[] {
+    return this.#file.damages;
+  }
+
   get content(): SystemContent {
     return this.#content;
   }

@@ -13,16 +13,15 @@ import {
   STATE_KNOWN,
 } from '../native/binding.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
-import type { Group } from './group.js';
+import { type Group, SUPERBLOCK_COPIES } from './group.js';
 import type { OpenedGroup } from './opened-group.js';
 import { type FileRow, RecordType } from './record.js';
 import { SetDigest } from './set-digest.js';
 
-const COPIES_WANTED = 4;
-
 export interface Damage {
+  /** Empty: of no group, but the whole system. */
   readonly group: string;
-  /** The structure and which one: `superblock`, `log`, `view`, `data store ID`, `file CONTAINER/PATH`. */
+  /** The structure and which one: `system file`, `superblock`, `keyring`, `log`, `view`, `data store ID`, `file CONTAINER/PATH`. */
   readonly what: string;
   readonly reason: string;
 }
@@ -49,7 +48,7 @@ export interface VerifyOptions {
 
 /** Works beside everything else. NOT_FOUND: there is no such group. */
 export async function verifySystem(
-  catalog: { readonly groups: readonly Group[] },
+  catalog: { readonly groups: readonly Group[]; readonly systemDamages: readonly string[] },
   options: VerifyOptions,
 ): Promise<VerifyResult> {
   const groups = catalog.groups.filter(({ name }) => options.group === undefined || name === options.group);
@@ -57,7 +56,9 @@ export async function verifySystem(
   const totals = { files: 0, chunks: 0, dataStores: 0, bytes: 0 };
   const damages: Damage[] = [];
   const healed: Damage[] = [];
+  for (const reason of catalog.systemDamages) healed.push({ group: '', what: 'system file', reason });
   for (const group of groups) {
+    for (const found of group.healed) healed.push({ group: group.name, ...found });
     if (group.opened === undefined) {
       const reason = group.info.failure ?? 'it is locked: nothing of it has been verified';
       damages.push({ group: group.name, what: 'storage group', reason });
@@ -95,8 +96,8 @@ class GroupCheck {
 
   async superblock(directory: string): Promise<void> {
     const { superblockCopies } = await this.#group.lane.call('probeGroup', directory, this.#group.disk);
-    if (superblockCopies >= COPIES_WANTED) return;
-    this.#heal('superblock', `${superblockCopies} of its ${COPIES_WANTED} copies are valid`);
+    if (superblockCopies >= SUPERBLOCK_COPIES) return;
+    this.#heal('superblock', `${superblockCopies} of its ${SUPERBLOCK_COPIES} copies are valid`);
   }
 
   /** What the start has found. */

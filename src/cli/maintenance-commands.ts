@@ -73,9 +73,14 @@ function registerVerify(program: Command): void {
   });
 }
 
+/** Without a group: of the system. */
+function damageText({ group, what, reason }: Damage): string {
+  return [group, what, reason].filter(part => part !== '').join(': ');
+}
+
 function verifyText(answer: VerifyAnswer): string {
   const lines = (word: string, rows: readonly Damage[]) =>
-    rows.map(({ group, what, reason }) => `${word}: ${printable(`${group}: ${what}: ${reason}`)}\n`).join('');
+    rows.map(row => `${word}: ${printable(damageText(row))}\n`).join('');
   const verdict = answer.damages.length === 0 ? 'nothing is damaged' : `${answer.damages.length} damaged`;
   const read = answer.bytes === 0 ? '' : `, ${formatSize(answer.bytes)} read`;
   const counts = `${answer.files} files, ${answer.chunks} chunks, ${answer.dataStores} data stores${read}`;

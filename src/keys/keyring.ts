@@ -125,6 +125,11 @@ export class LockedKeyring {
     return new LockedKeyring(parameters, file, stored);
   }
 
+  /** Copies that were damaged or missing, and have been made good from the other one. */
+  get damages(): readonly string[] {
+    return this.#file.damages;
+  }
+
   get isEncrypted(): boolean {
     return this.#stored.slots.every(slot => slot.kind !== 'open');
   }

@@ -33,6 +33,8 @@ type Copy<T> = Stored<T> | StoreError;
 export class StateFile<T extends object> {
   readonly #parameters: StateFileParameters<T>;
   #generation = 0;
+  /** Copies that the last read found damaged or missing, and why. A copy that is only older is none. */
+  readonly damages: string[] = [];
 
   constructor(parameters: StateFileParameters<T>) {
     this.#parameters = parameters;
@@ -57,6 +59,8 @@ export class StateFile<T extends object> {
     }
     const newest = valid.reduce((a, b) => (b.generation > a.generation ? b : a));
     this.#generation = newest.generation;
+    const damaged = copies.filter(copy => copy instanceof StoreError);
+    this.damages.splice(0, Infinity, ...damaged.map(({ message }) => message));
     if (repair) await this.#repair(copies, newest);
     return newest.content;
   }
