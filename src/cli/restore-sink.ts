@@ -78,6 +78,8 @@ class FileSink implements RestoreSink {
   async finish(): Promise<void> {
     this.#flush();
     await this.#last;
+    // Or a crash behind the rename could leave the name on a file without its bytes.
+    if (this.#target !== undefined) await this.#file.sync();
     await this.#file.close();
     if (this.#target !== undefined) await rename(this.#path, this.#target);
   }
