@@ -69,6 +69,12 @@ export const CHECKPOINT_INTERVAL_BYTES = 64 * MIB;
 /** Ingest is refused below this share of the volume, or below FREE_FLOOR_BYTES_MAX, whichever is less. */
 export const FREE_FLOOR_SHARE = 0.02;
 export const FREE_FLOOR_BYTES_MAX = 512 * MIB;
+/** A file of this size is kept in each group's directory, and given up when the volume is full. */
+export const RESERVE_SIZE = 16 * MIB;
+/** Free space below which it is given up: what a group of commits may write to log and view. */
+export const RESERVE_LOW_BYTES = 6 * MIB;
+/** Below this the free space is looked at before each group of commits. */
+export const FREE_WATCH_BYTES = 512 * MIB;
 /** Space is looked at again after this many stored bytes or this long. */
 export const FREE_CHECK_INTERVAL_MS = 1000;
 
@@ -143,6 +149,9 @@ export const SOCKET_SEND_BUFFER = 256 * KIB;
 export const GRACE_SECONDS_DEFAULT = 10;
 /** Failed log-ins of one address within a minute before it has to wait. */
 export const AUTH_FAILURES_MAX = 30;
+/** Uploads whose progress can be asked for; further ones go on without. */
+export const UPLOADS_NAMED_MAX = 4096;
+export const UPLOAD_NAME_LENGTH_MAX = 64;
 
 // --- keys ---
 export const PASSPHRASE_SIZE_MAX = 255;
@@ -216,3 +225,5 @@ export const RESTORE_BACKLOG_MAX = 8 * MIB;
 export const ANSWER_SIZE_MAX = 16 * MIB;
 /** Redrawing of the progress bar. */
 export const PROGRESS_INTERVAL_MS = 200;
+/** The server is asked this often what an upload saves, while a progress bar is shown. */
+export const SAVING_INTERVAL_MS = 1000;

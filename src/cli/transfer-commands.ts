@@ -1,9 +1,11 @@
 /** granary put and get: streams in and out, from files and pipes, checked end to end. */
+import { randomBytes } from 'node:crypto';
 import { type Command, InvalidArgumentError } from 'commander';
 import { SYSTEM_CLOCK } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
 import { formatSize, savingsPercent } from '../base/units.js';
 import { type ByteSource, openFileSource, streamSource } from './byte-source.js';
+import type { Client } from './client.js';
 import {
   callServer,
   countArgument,
@@ -18,6 +20,7 @@ import { type FilePath, fileUrl, parseFilePath } from './file-path.js';
 import { type Progress, startProgress } from './progress.js';
 import { type RestoredFile, restoreFile } from './restore.js';
 import { openFileSink, streamSink } from './restore-sink.js';
+import { watchSaving } from './saving-watch.js';
 import { printable } from './table.js';
 
 const DIGESTS = ['blake3', 'sha256', 'md5'];
@@ -97,16 +100,34 @@ async function putFile(name: FilePath, file: string | undefined, flags: PutFlags
       stream: process.stderr,
     });
     const started = SYSTEM_CLOCK.monotonicMs();
+    const digests = flags.digest === undefined ? {} : { 'x-granary-digest': flags.digest };
+    const saving = followSaving(client, progress);
     try {
-      const headers = flags.digest === undefined ? {} : { 'x-granary-digest': flags.digest };
+      const headers = { ...digests, ...saving.headers };
       const sent = await client.upload<PutAnswer>(fileUrl(name), counted(source, progress), headers);
       return { ...sent, seconds: (SYSTEM_CLOCK.monotonicMs() - started) / 1000 };
     } finally {
+      saving.stop();
       progress.stop();
     }
   });
   print(flags, answer, putText(answer));
 }
+
+/** Where a bar is shown, the upload gets a name, and the server is asked what it saves. */
+function followSaving(
+  client: Client,
+  progress: Progress,
+): { readonly headers: Readonly<Record<string, string>>; stop(): void } {
+  if (!progress.isShown) return { headers: {}, stop: () => undefined };
+  const upload = randomBytes(UPLOAD_NAME_SIZE).toString('base64url');
+  const onSaving = (percent: number) => progress.saving(percent);
+  const watch = watchSaving({ client, upload, clock: SYSTEM_CLOCK, onSaving });
+  return { headers: { 'x-granary-upload': upload }, stop: () => watch.stop() };
+}
+
+/** Of random bytes: nobody meets another's name by chance. */
+const UPLOAD_NAME_SIZE = 12;
 
 /** The source, with its bytes counted when the socket has taken them. */
 function counted(source: ByteSource, progress: Progress): ByteSource {

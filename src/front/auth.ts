@@ -59,6 +59,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'GET /api/v1/containers/{container}/files/{path}': READER,
   'HEAD /api/v1/containers/{container}/files/{path}': READER,
   'DELETE /api/v1/containers/{container}/files/{path}': WRITER,
+  'GET /api/v1/uploads/{upload}': WRITER,
   'GET /api/v1/users': ADMIN,
   'POST /api/v1/users': ADMIN,
   'DELETE /api/v1/users/{user}': ADMIN,

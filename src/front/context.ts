@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.js';
 import type { StoreError } from '../base/errors.js';
 import type { Catalog, FileDraft, FileRecord, OpenGroup } from '../catalog/types.js';
-import type { UploadOptions } from '../ingest/upload.js';
+import type { UploadOptions, UploadProgress } from '../ingest/upload.js';
 import type { ByteRange } from '../restore/download.js';
 import type { Role, TokenStore } from './auth.js';
 import type { FrontLog } from './http.js';
@@ -14,6 +14,7 @@ export interface UploadSession {
   finish(): Promise<FileDraft>;
   /** Set as soon as nothing can come of it. */
   readonly failure: StoreError | undefined;
+  readonly progress: UploadProgress;
   close(): Promise<void>;
 }
 

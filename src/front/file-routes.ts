@@ -14,6 +14,7 @@ import type { DownloadSession, FrontContext, Streams, UploadSession } from './co
 import { entityTag, isUnchanged, lastModified, wantedRange } from './file-conditions.js';
 import type { HttpRequestHead, HttpResponse } from './http.js';
 import type { Traffic } from './metrics.js';
+import { type NamedUploads, nameOfUpload } from './named-uploads.js';
 import { type Answer, type Call, type Route, route } from './route.js';
 import { containerParams, filePage, fileParams, listQuery, putAnswer } from './schema.js';
 
@@ -27,8 +28,16 @@ interface FileParams {
 }
 type FileCall = Call<FileParams, undefined, undefined>;
 
-export function fileRoutes(context: FrontContext, streams: Streams, traffic: Traffic): Route[] {
-  const put = (call: FileCall) => putFile(context, streams, traffic, call);
+/** Where bytes come in and go out, and who is told of it. */
+export interface FileTraffic {
+  readonly streams: Streams;
+  readonly traffic: Traffic;
+  readonly uploads: NamedUploads;
+}
+
+export function fileRoutes(context: FrontContext, parts: FileTraffic): Route[] {
+  const { streams, traffic } = parts;
+  const put = (call: FileCall) => putFile(context, parts, call);
   const get = (call: FileCall) => getFile(context, streams, traffic, call);
   return [
     route({
@@ -42,6 +51,8 @@ export function fileRoutes(context: FrontContext, streams: Streams, traffic: Tra
         'x-granary-blake3': 'BLAKE3-256, hex: checked before the commit.',
         'x-granary-sha256': 'SHA-256, hex: checked before the commit.',
         'content-md5': 'MD5, base64: checked before the commit.',
+        'x-granary-upload':
+          'A name for the upload while it lasts: GET /api/v1/uploads/NAME tells how it goes.',
         'x-granary-digest': 'Digests to compute and store: blake3, sha256, md5, separated by commas.',
       },
       answers: {
@@ -111,18 +122,19 @@ function listRoute({ catalog }: FrontContext): Route {
 
 async function putFile(
   context: FrontContext,
-  streams: Streams,
-  traffic: Traffic,
-  { request, reader, params }: FileCall,
+  { streams, traffic, uploads }: FileTraffic,
+  { request, reader, params, user }: FileCall,
 ): Promise<Answer> {
   const { catalog, clock } = context;
   const options = uploadOptions(request);
+  const name = nameOfUpload(request);
   const { group } = catalog.openContainer(params.container);
   const startMs = clock.monotonicMs();
   const existed = fileExists(context, params);
   // Looked at when the body has come; its failure is nobody's surprise until then.
   existed.catch(() => undefined);
   const upload = await streams.upload(group, options);
+  const forget = uploads.add(user, name, upload);
   try {
     await reader.into(counted(upload, traffic));
     const draft = await upload.finish();
@@ -132,6 +144,7 @@ async function putFile(
     const seconds = (clock.monotonicMs() - startMs) / 1000;
     return { status: isNew ? 201 : 200, headers: { etag: entityTag(file) }, json: putJson(file, seconds) };
   } finally {
+    forget();
     await upload.close();
   }
 }

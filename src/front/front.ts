@@ -11,6 +11,7 @@ import type { FrontContext, Streams } from './context.js';
 import { fileRoutes } from './file-routes.js';
 import type { HttpHandlers } from './http.js';
 import { FrontMetrics } from './metrics.js';
+import { NamedUploads, uploadRoutes } from './named-uploads.js';
 import { openApiDocument } from './openapi.js';
 import { type Route, route } from './route.js';
 import { Router } from './router.js';
@@ -30,9 +31,11 @@ const STREAMS: Streams = {
 export function createFront(context: FrontContext): Front {
   const metrics = new FrontMetrics(context.catalog satisfies Catalog);
   const streams = context.streams ?? STREAMS;
+  const uploads = new NamedUploads();
   const state = { isStopping: false, startMs: context.clock.monotonicMs() };
   const routes: Route[] = [
-    ...fileRoutes(context, streams, metrics),
+    ...fileRoutes(context, { streams, traffic: metrics, uploads }),
+    ...uploadRoutes(uploads),
     ...groupRoutes(context),
     ...groupChangeRoutes(context),
     ...containerRoutes(context),

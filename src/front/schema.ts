@@ -13,6 +13,7 @@ import {
   PASSPHRASE_SIZE_MAX,
   ROTATION_DAYS_MAX,
   ROTATION_DAYS_MIN,
+  UPLOAD_NAME_LENGTH_MAX,
 } from '../base/limits.js';
 import { ROLES } from './auth.js';
 
@@ -143,6 +144,22 @@ export const putAnswer = z
     ...digests,
   })
   .openapi('PutAnswer');
+
+/** What a client calls an upload, to ask for its progress. */
+export const uploadName = z
+  .string()
+  .min(1)
+  .max(UPLOAD_NAME_LENGTH_MAX)
+  .regex(/^[A-Za-z0-9_-]+$/, "letters, digits, '-', '_'");
+export const uploadParams = z.strictObject({ upload: uploadName });
+export const uploadProgress = z
+  .object({
+    received: bytes.meta({ description: 'Bytes that have come.' }),
+    settledBytes: bytes.meta({ description: 'Of these, cut and stored where they are new.' }),
+    newBytes: bytes.meta({ description: 'Of the settled ones, those that were not there before.' }),
+    storedBytes: bytes.meta({ description: 'What these take.' }),
+  })
+  .openapi('UploadProgress');
 
 export const fileInfo = z
   .object({

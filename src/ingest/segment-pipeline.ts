@@ -38,6 +38,7 @@ export class SegmentPipeline {
   #failure: StoreError | undefined;
   #newBytes = 0;
   #storedBytes = 0;
+  #settledBytes = 0;
 
   constructor(group: OpenGroup, stream: StreamHandle, events: PipelineEvents) {
     this.#group = group;
@@ -61,6 +62,11 @@ export class SegmentPipeline {
 
   get storedBytes(): number {
     return this.#storedBytes;
+  }
+
+  /** Bytes of the stream that are cut, and stored where they are new: what the two others are told of. */
+  get settledBytes(): number {
+    return this.#settledBytes;
   }
 
   /** Takes over the segment and its slab. */
@@ -174,7 +180,12 @@ export class SegmentPipeline {
     return { ...report, newCount, unknownCount: 0 };
   }
 
-  async #store(segment: Segment, { rowCount, newCount }: SegmentReport): Promise<void> {
+  async #store(segment: Segment, report: SegmentReport): Promise<void> {
+    await this.#storeNew(segment, report);
+    this.#settledBytes += report.consumed;
+  }
+
+  async #storeNew(segment: Segment, { rowCount, newCount }: SegmentReport): Promise<void> {
     this.#unstored += 1;
     if (newCount === 0 && this.#unstored < SEGMENTS_UNSTORED_MAX) return;
     this.#unstored = 0;
@@ -221,6 +232,7 @@ export class SegmentPipeline {
   #total(report: StreamReport): StreamReport {
     this.#newBytes = report.newBytes;
     this.#storedBytes = report.storedBytes;
+    this.#settledBytes = report.size;
     return report;
   }
 }

@@ -29,6 +29,8 @@ export interface UploadOptions {
 
 export interface UploadProgress {
   readonly received: number;
+  /** Of these, cut and stored where new: newBytes and storedBytes speak of them. */
+  readonly settledBytes: number;
   /** Plain bytes that were not there before, and what they take; so far. */
   readonly newBytes: number;
   readonly storedBytes: number;
@@ -76,8 +78,8 @@ export class Upload {
   }
 
   get progress(): UploadProgress {
-    const { newBytes, storedBytes } = this.#pipeline;
-    return { received: this.#received, newBytes, storedBytes };
+    const { settledBytes, newBytes, storedBytes } = this.#pipeline;
+    return { received: this.#received, settledBytes, newBytes, storedBytes };
   }
 
   /**

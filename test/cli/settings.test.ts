@@ -100,11 +100,22 @@ describe('texts', () => {
   });
 
   test('progress has a bar and the time left where the size is known, bytes and rate elsewhere', () => {
-    const known = progressLine('a', 512 * 1024 ** 2, 1024 ** 3, 2, 200);
+    const half = { done: 512 * 1024 ** 2, size: 1024 ** 3, seconds: 2 };
+    const known = progressLine('a', half, 200);
     expect(known).toContain('[##########----------]  50.0 %');
     expect(known).toContain('512.00 MiB of 1.00 GiB  256.00 MiB/s  2 s left');
-    expect(progressLine('a', 1024 ** 2, undefined, 1, 200)).toBe('a  1.00 MiB  1.00 MiB/s');
-    expect(progressLine('a'.repeat(300), 1, undefined, 1, 80).length).toBe(80);
+    expect(progressLine('a', { done: 1024 ** 2, seconds: 1 }, 200)).toBe('a  1.00 MiB  1.00 MiB/s');
+    expect(progressLine('a'.repeat(300), { done: 1, seconds: 1 }, 80).length).toBe(80);
+  });
+
+  test('what is saved is rounded down, and stays on a terminal where bar and name have no room', () => {
+    const state = { done: 512 * 1024 ** 2, size: 1024 ** 3, seconds: 2, saved: 99.99 };
+    expect(progressLine('a', state, 200)).toMatch(/ {2}2 s left {2}saved 99 %$/);
+    const narrow = progressLine('a/long/name'.repeat(20), state, 80);
+    expect([narrow.length, narrow.includes('[')]).toEqual([80, false]);
+    expect(narrow).toMatch(/^a.*… {2}50\.0 %.*saved 99 %$/u);
+    const piped = progressLine('a', { ...state, size: undefined }, 200);
+    expect(piped).toBe('a  512.00 MiB  256.00 MiB/s  saved 99 %');
   });
 
   test('durations are rounded to what one wants to know', () => {

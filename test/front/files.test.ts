@@ -140,6 +140,37 @@ describe.each(['uWebSockets.js', 'node:http'] as const)('%s', kind => {
     client.destroy();
   });
 
+  // --- an upload's progress ---
+
+  test('a named upload tells its own user how it goes until it ends, and nobody else', async () => {
+    const named = (name: string, length = 1_000_000) =>
+      head('PUT', 'named', `Content-Length: ${length}\r\nx-granary-upload: ${name}\r\n`);
+    const ask = async (token: string) =>
+      (await front.call('GET', '/api/v1/uploads/Tape_7-a', { token })).status;
+    const asked = async () => (await front.call('GET', '/api/v1/uploads/Tape_7-a', { token: 'writer' })).json;
+    for (const isCompleted of [true, false]) {
+      const client = await raw(named('Tape_7-a'));
+      await client.send(pattern(600_000));
+      let going = await asked();
+      while (going.received !== 600_000) going = await asked();
+      const halves = { settledBytes: 600_000, newBytes: 600_000, storedBytes: 300_000 };
+      expect(going).toEqual({ received: 600_000, ...halves });
+      expect([await ask('operator'), await ask('reader')]).toEqual([404, 403]);
+      if (isCompleted) await client.send(pattern(400_000));
+      if (isCompleted) expect((await client.answer())?.status).toBe(201);
+      client.destroy();
+      await until(() => front.streams.uploadsOpen === 0);
+      expect(await ask('writer')).toBe(404);
+    }
+  });
+
+  test.each(['a b', 'a/b', 'x'.repeat(65), 'ü'])('an upload named %j is refused', async name => {
+    const headers = { 'x-granary-upload': Buffer.from(name).toString('latin1') };
+    const put = await front.call('PUT', `${FILES}/d`, { body: 'x', headers });
+    expect([put.status, put.json]).toEqual([400, refusal('INVALID')]);
+    expect((await front.call('GET', `${FILES}/d`)).status).toBe(404);
+  });
+
   // --- refusals in front of the body ---
 
   test('an unknown container is 404 before the body is read, and the connection lives on', async () => {

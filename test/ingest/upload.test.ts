@@ -470,3 +470,20 @@ describe('a client that goes away', () => {
     expectAllGivenBack(group);
   });
 });
+
+test('progress tells of stored bytes as soon as they are stored, and of how many it speaks', async () => {
+  const group = localGroup(8);
+  const gate = holdBack(group, 'storeRecords');
+  const upload = Upload.begin(group);
+  const received = 5 * MIB;
+  upload.write(bytesOf(9, received));
+  await gate.reached;
+  expect(upload.progress).toEqual({ received, settledBytes: 0, newBytes: 0, storedBytes: 0 });
+  gate.open();
+  while (upload.progress.settledBytes === 0) await turns(1);
+  const { settledBytes, newBytes } = upload.progress;
+  expect([newBytes, settledBytes < received]).toEqual([settledBytes, true]);
+  await upload.finish();
+  expect(upload.progress).toMatchObject({ received, settledBytes: received, newBytes: received });
+  await upload.close();
+});

@@ -17,7 +17,7 @@ import type {
   OpenGroup,
 } from '../../src/catalog/types.js';
 import type { DownloadSession, Streams, UploadSession } from '../../src/front/context.js';
-import type { UploadOptions } from '../../src/ingest/upload.js';
+import type { UploadOptions, UploadProgress } from '../../src/ingest/upload.js';
 import type { ByteRange } from '../../src/restore/download.js';
 
 const NOTHING_SAVED: ByteStatistics = {
@@ -236,6 +236,11 @@ class FakeUpload implements UploadSession {
   #size = 0;
   #starvedAt = 0;
   failure: StoreError | undefined;
+
+  get progress(): UploadProgress {
+    const received = this.#size;
+    return { received, settledBytes: received, newBytes: received, storedBytes: received >> 1 };
+  }
 
   constructor(streams: FakeStreams, catalog: FakeCatalog, options: UploadOptions) {
     this.#streams = streams;
