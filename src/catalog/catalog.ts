@@ -154,14 +154,12 @@ export class GranaryCatalog implements Catalog {
     return group.info;
   }
 
-  /** DENIED: `current` does not fit. The group must be open. */
   async changePassphrase(name: string, current: string, next: string): Promise<void> {
     await this.#group(name).demandOpen().keyring.changePassphrase(current, next);
   }
 
-  /** A further passphrase or key file that opens the group. */
-  async addSecret(name: string, secret: Secret): Promise<void> {
-    await this.#group(name).demandOpen().keyring.addSecret(secret);
+  async addSecret(name: string, current: Secret, secret: Secret): Promise<void> {
+    await this.#group(name).demandOpen().keyring.addSecret(current, secret);
   }
 
   openGroup(name: string): OpenGroup {

@@ -143,6 +143,13 @@ export interface Catalog {
     name: string,
     secret: { passphrase?: string; keyFile?: Uint8Array; recoveryKey?: string },
   ): Promise<GroupInfo>;
+  /**
+   * Puts one passphrase in the place of another. DENIED: `current` is none of the group's, or the group is
+   * locked; nothing has changed then.
+   */
+  changePassphrase(name: string, current: string, next: string): Promise<void>;
+  /** A further key file that opens the group. DENIED as changePassphrase. */
+  addSecret(name: string, current: { passphrase: string }, secret: { keyFile: Uint8Array }): Promise<void>;
   /** NOT_FOUND; DENIED while locked; the failure it stopped with. */
   openGroup(name: string): OpenGroup;
 

@@ -1,11 +1,9 @@
 /** granary group …: storage groups, their settings and their locks. */
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { StoreError } from '../base/errors.js';
 import { formatSize } from '../base/units.js';
 import type { GroupInfo } from '../catalog/types.js';
-import type { Client } from './client.js';
 import {
   callServer,
   countArgument,
@@ -15,10 +13,10 @@ import {
   withExamples,
   withServer,
 } from './command.js';
-import { findPassphrase, passphraseOfFile } from './passphrase.js';
+import { base64OfFile, registerGroupKeys } from './group-keys.js';
+import { GROUPS, groupUrl } from './group-url.js';
+import { findPassphrase } from './passphrase.js';
 import { formatFields, formatTable } from './table.js';
-
-const GROUPS = '/api/v1/groups';
 
 interface SettingFlags extends ServerFlags {
   readonly compression?: string;
@@ -34,12 +32,6 @@ interface AddFlags extends SettingFlags {
   readonly chunkSize?: number;
   readonly passphraseFile?: string;
   readonly keyFile?: string;
-}
-
-interface UnlockFlags extends ServerFlags {
-  readonly passphraseFile?: string;
-  readonly keyFile?: string;
-  readonly recoveryKeyFile?: string;
 }
 
 export function registerGroup(program: Command): void {
@@ -64,11 +56,7 @@ export function registerGroup(program: Command): void {
     await callServer(flags, client => client.json('DELETE', groupUrl(name)));
     print(flags, { deleted: name }, `deleted storage group ${name}\n`);
   });
-  registerUnlock(group);
-}
-
-function groupUrl(name: string): string {
-  return `${GROUPS}/${encodeURIComponent(name)}`;
+  registerGroupKeys(group);
 }
 
 function withSettings(command: Command): Command {
@@ -144,16 +132,6 @@ async function addBody(name: string, flags: AddFlags): Promise<Record<string, un
   };
 }
 
-function base64OfFile(path: string): string {
-  try {
-    return readFileSync(path).toString('base64');
-  } catch (cause) {
-    throw new StoreError('INVALID', `the key file ${path} cannot be read: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
-}
-
 function registerUpdate(group: Command): void {
   const command = withSettings(
     group.command('update <name>').description('change settings of a storage group'),
@@ -172,36 +150,6 @@ function registerUpdate(group: Command): void {
     const info = await callServer(flags, client => client.json<GroupInfo>('PATCH', groupUrl(name), change));
     print(flags, info, groupFields(info));
   });
-}
-
-function registerUnlock(group: Command): void {
-  const command = group
-    .command('unlock <name>')
-    .description('open an encrypted storage group')
-    .option('--passphrase-file <file>', 'its first line (else $GRANARY_PASSPHRASE or a prompt)')
-    .option('--key-file <file>', 'the content of this file')
-    .option('--recovery-key-file <file>', 'the recovery key shown when the group was made');
-  withExamples(withServer(command), 'group unlock vault --passphrase-file pass.txt');
-  command.action(async (name: string, flags: UnlockFlags) => {
-    const secret = await unlockSecret(name, flags);
-    const info = await callServer(flags, (client: Client) =>
-      client.json<GroupInfo>('POST', `${groupUrl(name)}/unlock`, secret),
-    );
-    print(flags, info, `storage group ${name} is open\n`);
-  });
-}
-
-async function unlockSecret(name: string, flags: UnlockFlags): Promise<Record<string, string>> {
-  if (flags.keyFile !== undefined) return { keyFile: base64OfFile(flags.keyFile) };
-  if (flags.recoveryKeyFile !== undefined) return { recoveryKey: passphraseOfFile(flags.recoveryKeyFile) };
-  const passphrase = await findPassphrase(flags.passphraseFile, `Passphrase for ${name}: `, false);
-  if (passphrase === undefined) {
-    throw new StoreError(
-      'INVALID',
-      'no passphrase: give --passphrase-file, GRANARY_PASSPHRASE or a terminal',
-    );
-  }
-  return { passphrase };
 }
 
 function groupState(info: GroupInfo): string {

@@ -47,7 +47,25 @@ export async function findPassphrase(
   isNew: boolean,
 ): Promise<string | undefined> {
   const given = givenPassphrase(file);
-  if (given !== undefined || !process.stdin.isTTY || !process.stderr.isTTY) return given;
+  if (given !== undefined || !hasTerminal()) return given;
+  return promptPassphrase(prompt, isNew);
+}
+
+/**
+ * From the file, else from a prompt, twice. Not from the environment: that is where the old one may be.
+ * INVALID: there is neither.
+ */
+export async function findNewPassphrase(file: string | undefined, prompt: string): Promise<string> {
+  if (file !== undefined) return passphraseOfFile(file);
+  if (hasTerminal()) return promptPassphrase(prompt, true);
+  throw new StoreError('INVALID', 'no new passphrase: give --new-passphrase-file or a terminal');
+}
+
+function hasTerminal(): boolean {
+  return process.stdin.isTTY && process.stderr.isTTY;
+}
+
+async function promptPassphrase(prompt: string, isNew: boolean): Promise<string> {
   const first = checkPassphrase(await ask(prompt), 'the prompt');
   if (isNew && (await ask('The same again: ')) !== first) {
     throw new StoreError('INVALID', 'the two passphrases differ');

@@ -82,7 +82,7 @@ export function progressLine(label: string, state: TransferState, columns: numbe
     ...(size === undefined || size === 0 ? [formatSize(done)] : sizeFacts(done, size)),
     `${formatSize(Math.round(rate))}/s`,
     ...(size !== undefined && size > 0 && rate > 0 ? [`${formatDuration((size - done) / rate)} left`] : []),
-    ...(saved === undefined ? [] : [`saved ${Math.floor(saved)} %`]),
+    ...(saved === undefined ? [] : [`saved ${Math.trunc(saved)} %`]),
   ].join('  ');
   const barred = size === undefined || size === 0 ? facts : `${barOf(done / size)}  ${facts}`;
   const room = columns - Math.min(label.length, LABEL_WIDTH) - 2;

@@ -69,6 +69,12 @@ export function groupChangeRoutes({ catalog }: FrontContext): Route[] {
         return { status: 204 };
       },
     }),
+  ];
+}
+
+/** How a group is opened, and with what. */
+export function groupKeyRoutes({ catalog }: FrontContext): Route[] {
+  return [
     route({
       method: 'POST',
       pattern: '/api/v1/groups/{group}/unlock',
@@ -87,6 +93,30 @@ export function groupChangeRoutes({ catalog }: FrontContext): Route[] {
           throw new StoreError('INVALID', 'unlock takes one of passphrase, keyFile, recoveryKey');
         }
         return { status: 200, json: await catalog.unlockGroup(params.group, secret) };
+      },
+    }),
+    route({
+      method: 'POST',
+      pattern: '/api/v1/groups/{group}/passphrase',
+      summary: 'Puts a new passphrase in the place of an old one; what is stored stays as it is.',
+      params: schema.groupParams,
+      body: schema.passphraseChange,
+      answers: GROUP_ANSWER,
+      handle: async ({ params: { group }, body: { passphrase, newPassphrase } }) => {
+        await catalog.changePassphrase(group, passphrase, newPassphrase);
+        return { status: 200, json: catalog.showGroup(group) };
+      },
+    }),
+    route({
+      method: 'POST',
+      pattern: '/api/v1/groups/{group}/keys',
+      summary: 'Adds a key file that opens the storage group, too.',
+      params: schema.groupParams,
+      body: schema.keyRequest,
+      answers: GROUP_ANSWER,
+      handle: async ({ params: { group }, body: { passphrase, keyFile } }) => {
+        await catalog.addSecret(group, { passphrase }, { keyFile: Buffer.from(keyFile, 'base64') });
+        return { status: 200, json: catalog.showGroup(group) };
       },
     }),
   ];

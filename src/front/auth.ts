@@ -50,6 +50,8 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'PATCH /api/v1/groups/{group}': OPERATOR,
   'DELETE /api/v1/groups/{group}': OPERATOR,
   'POST /api/v1/groups/{group}/unlock': OPERATOR,
+  'POST /api/v1/groups/{group}/passphrase': OPERATOR,
+  'POST /api/v1/groups/{group}/keys': OPERATOR,
   'GET /api/v1/containers': READER,
   'POST /api/v1/containers': OPERATOR,
   'GET /api/v1/containers/{container}': READER,

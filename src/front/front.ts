@@ -5,7 +5,14 @@
 import type { Catalog } from '../catalog/types.js';
 import { Upload } from '../ingest/upload.js';
 import { Download } from '../restore/download.js';
-import { containerRoutes, groupChangeRoutes, groupRoutes, reportRoutes, userRoutes } from './admin-routes.js';
+import {
+  containerRoutes,
+  groupChangeRoutes,
+  groupKeyRoutes,
+  groupRoutes,
+  reportRoutes,
+  userRoutes,
+} from './admin-routes.js';
 import { Authority } from './auth.js';
 import type { FrontContext, Streams } from './context.js';
 import { fileRoutes } from './file-routes.js';
@@ -38,6 +45,7 @@ export function createFront(context: FrontContext): Front {
     ...uploadRoutes(uploads),
     ...groupRoutes(context),
     ...groupChangeRoutes(context),
+    ...groupKeyRoutes(context),
     ...containerRoutes(context),
     ...userRoutes(context),
     ...reportRoutes(context),

@@ -65,6 +65,12 @@ export const groupRequest = z
 
 export const groupChange = z.strictObject(settings).partial().openapi('GroupChange');
 export const unlockRequest = z.strictObject(secrets).partial().openapi('UnlockRequest');
+export const passphraseChange = z
+  .strictObject({ passphrase: secrets.passphrase, newPassphrase: secrets.passphrase })
+  .openapi('PassphraseChange');
+export const keyRequest = z
+  .strictObject({ passphrase: secrets.passphrase, keyFile: secrets.keyFile })
+  .openapi('KeyRequest');
 
 export const groupInfo = z
   .looseObject({

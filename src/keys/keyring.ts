@@ -207,9 +207,12 @@ export class Keyring {
     return this.#ring.dataKeys.at(-1)?.epoch ?? 0;
   }
 
-  /** A further passphrase or key file. */
-  addSecret(secret: Secret): Promise<void> {
-    return this.#oneByOne(() => this.#addSecret(secret));
+  /** A further passphrase or key file. DENIED when `current` does not open the group; nothing has changed. */
+  addSecret(current: Secret, secret: Secret): Promise<void> {
+    return this.#oneByOne(async () => {
+      await this.#slotOf(current);
+      await this.#addSecret(secret);
+    });
   }
 
   async #addSecret(secret: Secret): Promise<void> {

@@ -37,7 +37,7 @@ function setUp(answers: readonly (object | StoreError)[]) {
   return { due, asked, told, watch, tick };
 }
 
-test('each answer is told as per cent of what is settled, and the next question is an interval later', async () => {
+test('an answer is told as per cent of the settled bytes, and the next question comes later', async () => {
   const { due, asked, told, tick } = setUp([
     { received: 900, settledBytes: 400, newBytes: 200, storedBytes: 100 },
     { received: 900, settledBytes: 800, newBytes: 200, storedBytes: 100 },

@@ -114,6 +114,27 @@ describe('groups, containers, users', () => {
     expect((await front.call('GET', '/api/v1/groups/g')).status).toBe(404);
   });
 
+  test('a passphrase is changed and a key file added only by who gives all that it takes', async () => {
+    const url = '/api/v1/groups/DefaultGroup';
+    const change = { passphrase: 'old', newPassphrase: 'new' };
+    expect((await front.json('POST', `${url}/passphrase`, change)).json.name).toBe('DefaultGroup');
+    expect(front.catalog.calls.at(-1)).toEqual(['changePassphrase', 'DefaultGroup', 'old', 'new']);
+    const key = { passphrase: 'old', keyFile: 'AQI=' };
+    expect((await front.json('POST', `${url}/keys`, key)).status).toBe(200);
+    const secret = { keyFile: Buffer.from([1, 2]) };
+    expect(front.catalog.calls.at(-1)).toEqual(['addSecret', 'DefaultGroup', { passphrase: 'old' }, secret]);
+    const wrong = { ...change, passphrase: 'wrong' };
+    expect((await front.json('POST', `${url}/passphrase`, wrong)).status).toBe(403);
+    for (const [path, body] of [
+      ['passphrase', { passphrase: 'old' }],
+      ['passphrase', { newPassphrase: 'new' }],
+      ['keys', { keyFile: 'AQI=' }],
+      ['keys', { passphrase: 'old' }],
+      ['keys', { passphrase: 'old', keyFile: 'not base64!' }],
+    ] as const)
+      expect([path, (await front.json('POST', `${url}/${path}`, body)).status]).toEqual([path, 400]);
+  });
+
   test('a container is made, listed, shown, and deleted with its files only on demand', async () => {
     const made = await front.json('POST', '/api/v1/containers', { name: 'box' });
     expect([made.status, made.json.created]).toEqual([201, '2023-11-14T22:13:20.000Z']);

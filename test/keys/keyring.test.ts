@@ -111,6 +111,16 @@ test('a changed passphrase opens, the old one does not any more, other slots sta
   await expect(locked.open({ passphrase: 'old' })).rejects.toMatchObject({ code: 'DENIED' });
 });
 
+test('a key file is added only by who has a secret of the group, and then opens it', async () => {
+  const { parameters } = setUp();
+  const { keyring } = await createKeyring(parameters, [{ passphrase: 'p' }]);
+  const keyFile = new Uint8Array(Buffer.from('0123456789abcdef0123456789abcdef'));
+  await expect(keyring.addSecret({ passphrase: 'q' }, { keyFile })).rejects.toMatchObject({ code: 'DENIED' });
+  await expect((await read(parameters)).open({ keyFile })).rejects.toMatchObject({ code: 'DENIED' });
+  await keyring.addSecret({ passphrase: 'p' }, { keyFile });
+  await (await read(parameters)).open({ keyFile });
+});
+
 test('a change of passphrase that dies at any write leaves a ring that one of both opens', async () => {
   for (let write = 0; write < 4; write += 1) {
     for (const isAfter of [false, true]) {

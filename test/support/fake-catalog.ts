@@ -99,6 +99,15 @@ export class FakeCatalog implements Catalog {
     return this.updateGroup(name, { isLocked: false });
   }
 
+  async changePassphrase(name: string, current: string, next: string): Promise<void> {
+    this.calls.push(['changePassphrase', name, current, next]);
+    if (current === 'wrong') throw new StoreError('DENIED', 'the passphrase does not fit');
+  }
+
+  async addSecret(name: string, current: object, secret: object): Promise<void> {
+    this.calls.push(['addSecret', name, current, secret]);
+  }
+
   openGroup(name: string): OpenGroup {
     if (this.showGroup(name).isLocked) throw new StoreError('DENIED', `group ${name} is locked`);
     const admitIngest = () => {
