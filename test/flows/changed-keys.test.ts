@@ -1,4 +1,4 @@
-/** What opens an encrypted group, changed while it is served: by command line, over restarts of the server. */
+/** What opens an encrypted group, changed while it is served: by command line, over restarts. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
