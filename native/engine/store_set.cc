@@ -59,6 +59,11 @@ Status StoreSet::OpenOne(const std::string& path, const std::string& name, Repor
     DataStore::ScanReport scan;
     opened = DataStore::Recover(parameters_.files, path, parameters_.store_id, keys, parameters_.incarnation,
                                 close, &scan);
+    if (opened.status().code() == Code::kNoSpace) {
+      // No room for the trailer: the scan serves from memory, and a later start closes the store.
+      opened = DataStore::Recover(parameters_.files, path, parameters_.store_id, keys,
+                                  parameters_.incarnation, false, &scan);
+    }
     if (opened.status().code() == Code::kNotFound && !parameters_.is_read_only) {
       // Made, and died before its first block: there is nothing in it, and nothing names it.
       return parameters_.files->Unlink(path);

@@ -185,7 +185,7 @@ TEST_P(EngineTest, NoSpaceFailsTheStreamAndSpaceBringsTheServiceBackWithoutARest
   ASSERT_TRUE(group.Format().ok());
   ASSERT_TRUE(group.Attach().ok());
   ASSERT_TRUE(group.Put("before", MakeBytes(300000, 1)).ok());
-  group.disk().SetCapacity(20 << 20);
+  group.disk().SetCapacity(40 << 20);
   Status status;
   for (int file = 0; status.ok() && file < 60; ++file) {
     status = group.Put("fill" + std::to_string(file), MakeBytes(1000000, 50 + file));
@@ -196,6 +196,18 @@ TEST_P(EngineTest, NoSpaceFailsTheStreamAndSpaceBringsTheServiceBackWithoutARest
   const Status again = group.Put("after", MakeBytes(1000000, 2));
   EXPECT_TRUE(again.ok()) << again.message();
   group.ExpectLedgerHolds("space again");
+}
+
+TEST_P(EngineTest, AFullDiskAtTheStartLeavesEveryFileReadable) {
+  Group group(Options());
+  ASSERT_TRUE(group.Format().ok());
+  ASSERT_TRUE(group.Attach().ok());
+  ASSERT_TRUE(group.Put("file", MakeBytes(900000, 1)).ok());
+  group.Crash(0);  // its data store has no trailer yet
+  group.disk().SetCapacity(1);
+  ASSERT_TRUE(group.Attach().ok());
+  EXPECT_TRUE(group.report().stores.damaged.empty());
+  group.ExpectLedgerHolds("full at the start");
 }
 
 TEST_P(EngineTest, AFailedWriteStopsTheGroupAndNothingIsAcknowledged) {
