@@ -113,7 +113,9 @@ export const HEADER_TIMEOUT_MS = 20_000;
  */
 export const BODY_STALL_TIMEOUT_MS = 900_000;
 export const BODY_WINDOW_BYTES_MIN = 1;
-/** uWebSockets.js cuts a body below 16 KB/s after ten seconds: one this slow is paused for a moment, so often. */
+/**
+ * uWebSockets.js cuts a body below 16 KB/s after ten seconds: one this slow is paused for a moment, so often.
+ */
 export const BODY_NUDGE_INTERVAL_MS = 4000;
 export const BODY_NUDGE_BYTES_MIN = 256 * KIB;
 export const BODY_NUDGE_PAUSE_MS = 200;

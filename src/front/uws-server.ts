@@ -64,6 +64,7 @@ export function loadUws(): Promise<UwsModule> {
 export class UwsServer implements HttpServer {
   readonly #handlers: HttpHandlers;
   readonly #context: ServerContext;
+  readonly #bodyStallTimeoutMs: number;
   readonly #active = new Set<UwsResponse>();
   readonly #sockets = new Set<UwsSocketData>();
   #uws: UwsModule | undefined;
@@ -72,9 +73,10 @@ export class UwsServer implements HttpServer {
   #isStopping = false;
   #onQuiet: (() => void) | undefined;
 
-  constructor(handlers: HttpHandlers, context: ServerContext) {
+  constructor(handlers: HttpHandlers, context: ServerContext, bodyStallTimeoutMs = BODY_STALL_TIMEOUT_MS) {
     this.#handlers = handlers;
     this.#context = context;
+    this.#bodyStallTimeoutMs = bodyStallTimeoutMs;
   }
 
   get activeCount(): number {
@@ -133,7 +135,9 @@ export class UwsServer implements HttpServer {
         refuse(raw, { status: 503, message: 'the server takes no further requests' });
         return;
       }
-      exchange = new Exchange(raw, this.#context.clock, ended => this.#onEnded(ended));
+      exchange = new Exchange(raw, this.#context.clock, this.#bodyStallTimeoutMs, ended =>
+        this.#onEnded(ended),
+      );
       response = exchange.response;
       this.#active.add(response);
       void this.#handle(exchange.request(head), response);
@@ -192,12 +196,17 @@ class Exchange {
   readonly response: UwsResponse;
   readonly #body: RequestBody;
 
-  constructor(raw: RawResponse, clock: Clock, onEnded: (response: UwsResponse) => void) {
+  constructor(
+    raw: RawResponse,
+    clock: Clock,
+    stallTimeoutMs: number,
+    onEnded: (response: UwsResponse) => void,
+  ) {
     this.#body = new RequestBody({
       pause: () => raw.pause(),
       resume: () => raw.resume(),
     });
-    const patience = new Patience(this.#body, raw, clock, () => this.#cut());
+    const patience = new Patience(this.#body, raw, clock, stallTimeoutMs, () => this.#cut());
     this.response = new UwsResponse(raw, {
       onEnding: () => this.#body.release(),
       onClosed: response => {
@@ -237,14 +246,16 @@ class Patience {
   readonly #body: RequestBody;
   readonly #raw: RawResponse;
   readonly #clock: Clock;
+  readonly #stallTimeoutMs: number;
   readonly #giveUp: () => void;
   #idleSinceMs: number;
   #timer: Timer;
 
-  constructor(body: RequestBody, raw: RawResponse, clock: Clock, giveUp: () => void) {
+  constructor(body: RequestBody, raw: RawResponse, clock: Clock, stallTimeoutMs: number, giveUp: () => void) {
     this.#body = body;
     this.#raw = raw;
     this.#clock = clock;
+    this.#stallTimeoutMs = stallTimeoutMs;
     this.#giveUp = giveUp;
     this.#idleSinceMs = clock.monotonicMs();
     this.#timer = this.#later();
@@ -263,7 +274,7 @@ class Patience {
     const isSlow = this.#body.isAwaited && this.#body.windowBytes < BODY_NUDGE_BYTES_MIN;
     if (!this.#body.isAwaited || this.#body.windowBytes > 0) this.#idleSinceMs = now;
     this.#body.windowBytes = 0;
-    if (now - this.#idleSinceMs > BODY_STALL_TIMEOUT_MS) {
+    if (now - this.#idleSinceMs > this.#stallTimeoutMs) {
       this.#giveUp();
       return;
     }

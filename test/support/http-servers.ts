@@ -18,7 +18,12 @@ export interface Kind {
 }
 
 export const KINDS: readonly Kind[] = [
-  { name: 'uWebSockets.js', isUws: true, isTls: false, make: handlers => new UwsServer(handlers, CONTEXT) },
+  {
+    name: 'uWebSockets.js',
+    isUws: true,
+    isTls: false,
+    make: handlers => new UwsServer(handlers, CONTEXT, FAST.bodyStallTimeoutMs),
+  },
   {
     name: 'node:http',
     isUws: false,
