@@ -40,7 +40,8 @@ std::string CheckRecord(StoreSlot* slot, const Fingerprinter& fingerprinter, uin
 }  // namespace
 
 Result<VerifyReport> VerifyStore(StoreSlot* slot, const Fingerprinter& fingerprinter) {
-  // What is still in the writer's buffers is not damage: it has to be in the file before it is looked for there.
+  // What is still in the writer's buffers is not damage: it has to be in the file before it is looked for
+  // there.
   RETURN_IF_ERROR(slot->store->Sync());
   std::map<uint64_t, RecordExpected> records;
   RETURN_IF_ERROR(slot->store->ForEachChunk([&](const Fingerprint& fingerprint, const ChunkPlace& place) {

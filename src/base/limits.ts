@@ -143,8 +143,8 @@ export const AUTH_ADDRESSES_MAX = 4096;
 /**
  * Kernel buffers of a connection, as SO_RCVBUF and SO_SNDBUF (the kernel doubles them). uWebSockets.js reads
  * on, pause or not, as long as one read brings more than 488 KiB: a receive buffer below that makes a pause
- * hold (measured: reads of 256 KiB and no overrun; at 440 KiB some streams still overran). A small send buffer
- * lets its ten-second rule see that a slow reader goes on.
+ * hold (measured: reads of 256 KiB and no overrun; at 440 KiB some streams still overran). A small send
+ * buffer lets its ten-second rule see that a slow reader goes on.
  */
 export const SOCKET_RECEIVE_BUFFER = 208 * KIB;
 export const SOCKET_SEND_BUFFER = 256 * KIB;

@@ -21,7 +21,10 @@ import { SetDigest } from './set-digest.js';
 export interface Damage {
   /** Empty: of no group, but the whole system. */
   readonly group: string;
-  /** The structure and which one: `system file`, `superblock`, `keyring`, `log`, `view`, `data store ID`, `file CONTAINER/PATH`. */
+  /**
+   * The structure and which one: `system file`, `superblock`, `keyring`, `log`, `view`, `data store ID`,
+   * `file CONTAINER/PATH`.
+   */
   readonly what: string;
   readonly reason: string;
 }

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { DamageLoop } from '../support/damage-loop.js';
 import { runCount, runSeed } from '../support/ledger.js';
 
-test('damage of any structure costs no wrong byte, is named, and is survived where there is a copy', async () => {
+test('damage of any structure gives no wrong byte, is named, and survived where a copy is', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'granary-damage-'));
   const seed = runSeed('damage');
   const loop = new DamageLoop(folder);

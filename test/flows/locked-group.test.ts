@@ -1,4 +1,6 @@
-/** An encrypted storage group from the lock to its opening: what every access says, and every way to open it. */
+/**
+ * An encrypted storage group from the lock to its opening: what every access says, and every way to open it.
+ */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,7 +52,7 @@ async function bytesOf(path: string): Promise<Buffer> {
   return Buffer.from(await (await server.fetch(`/api/v1/containers/${path}`)).arrayBuffer());
 }
 
-test('a start with a secret that does not fit serves, and every access to the group answers 403', async () => {
+test('a start with a wrong secret serves, and every access to the group answers 403', async () => {
   await restart(['--unlock-file', file('wrong', 'open barley')]);
   const url = '/api/v1/containers/board';
   const accesses: [string, string][] = [

@@ -77,7 +77,7 @@ test('its files are written below its path and nowhere else, and come back from 
   }
 });
 
-test('while its volume is missing it says so, the others serve, and nothing is made in its place', async () => {
+test('while its volume is missing it says so, others serve, nothing is made in its place', async () => {
   await server.granary(['container', 'add', 'd']);
   await server.granary(['put', 'd/x'], Buffer.from('elsewhere'));
   await server.stop();
