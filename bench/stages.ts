@@ -5,6 +5,7 @@
  */
 import { closeSync, constants, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { StoreError } from '../src/base/errors.js';
 import { SEGMENT_SIZE_MAX } from '../src/base/limits.js';
 import {
   binding,
@@ -192,6 +193,38 @@ function commitBench(group: StageGroup, count: number, source: Uint8Array): Stag
   };
 }
 
+const BLOCK = 4096;
+const ALLOCATION_STEP = 16;
+
+/**
+ * The bytes in memory that begins where direct writes want it. JavaScript does not know an address: the places
+ * that an allocation can leave are tried with one block.
+ */
+function alignedCopy(path: string, bytes: Uint8Array): Uint8Array {
+  const memory = new Uint8Array(bytes.length + BLOCK);
+  const file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_DIRECT);
+  try {
+    for (let offset = 0; offset < BLOCK; offset += ALLOCATION_STEP) {
+      if (!takesBlock(file, memory.subarray(offset, offset + BLOCK))) continue;
+      const aligned = memory.subarray(offset, offset + bytes.length);
+      aligned.set(bytes);
+      return aligned;
+    }
+  } finally {
+    closeSync(file);
+  }
+  throw new StoreError('UNSUPPORTED', `no memory is aligned for direct writes to ${path}`);
+}
+
+function takesBlock(file: number, block: Uint8Array): boolean {
+  try {
+    return writeSync(file, block, 0, block.length, 0) === block.length;
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'EINVAL') return false;
+    throw thrown;
+  }
+}
+
 /**
  * System calls below the path: direct writes of whole segments into a file of full size, and reads from the
  * page cache.
@@ -207,6 +240,9 @@ function ioBenches(directory: string, sample: Uint8Array): StageBench[] {
   };
   const write = (file: number, piece: Uint8Array, at: number) => writeSync(file, piece, 0, piece.length, at);
   const room = new Uint8Array(SEGMENT_SIZE_MAX);
+  const aligned = alignedCopy(path, sample.subarray(0, SEGMENT_SIZE_MAX));
+  const writeAligned = (file: number, _piece: Uint8Array, at: number) =>
+    writeSync(file, aligned, 0, aligned.length, at);
   const read = (file: number, _piece: Uint8Array, at: number) => readSync(file, room, 0, room.length, at);
   sweep(constants.O_RDWR, write)();
   const bench = (name: string, run: () => void): StageBench => ({
@@ -218,8 +254,7 @@ function ioBenches(directory: string, sample: Uint8Array): StageBench[] {
   });
   return [
     bench('file-read-cached', sweep(constants.O_RDONLY, read)),
-    // The memory of large shared buffers begins on a page, as direct writes want it.
-    bench('file-write-direct', sweep(constants.O_RDWR | constants.O_DIRECT, write)),
+    bench('file-write-direct', sweep(constants.O_RDWR | constants.O_DIRECT, writeAligned)),
   ];
 }
 
