@@ -42,6 +42,7 @@ export interface PreparedStream {
 }
 
 export class StageGroup {
+  readonly #open = new Set<StreamHandle>();
   readonly engine: EngineHandle;
   private readonly rowsPool: Uint8Array[] = [];
   private readonly rows = new Uint8Array(new SharedArrayBuffer(ROWS_MAX * ROW_SIZE));
@@ -88,6 +89,7 @@ export class StageGroup {
   /** Cuts a whole stream that lies in memory, segment by segment as ingest does, but in place. */
   prepare(sample: Uint8Array): PreparedStream {
     const stream = binding().openStream(this.engine, DIGEST_XXH3);
+    this.#open.add(stream);
     const segments: PreparedSegment[] = [];
     let newCount = 0;
     for (let offset = 0, fresh = 0; fresh < sample.length; ) {
@@ -141,6 +143,7 @@ export class StageGroup {
   }
 
   closeStream(prepared: PreparedStream): void {
+    this.#open.delete(prepared.stream);
     binding().closeStream(this.engine, prepared.stream);
   }
 
@@ -192,6 +195,8 @@ export class StageGroup {
   }
 
   close(): void {
+    // A bench that ended in mid-turn leaves its stream behind.
+    for (const stream of this.#open) binding().closeStream(this.engine, stream);
     binding().detach(this.engine);
     rmSync(this.directory, { recursive: true, force: true });
   }
