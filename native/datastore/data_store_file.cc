@@ -140,10 +140,12 @@ Status DataStoreFile::Close() {
   return Status::Ok();
 }
 
-// Trailer and footer first, durable; then the cut to size. A crash between leaves a footer with zeros behind
-// it, which Recover finds.
+// Records first, durable: a trailer is believed without a look at them. Then trailer and footer, durable;
+// then the cut to size. A crash between the last two leaves a footer with zeros behind it, which Recover
+// finds.
 Status DataStoreFile::WriteTrailer(const std::shared_ptr<File>& file, BlockWriter* writer,
                                    uint64_t incarnation) {
+  RETURN_IF_ERROR(writer->Sync());
   ASSIGN_OR_RETURN(const uint64_t offset, writer->PadToBlock());
   Buffer bytes;
   DataStoreFooter footer;

@@ -106,6 +106,29 @@ TEST_P(DataStoreCrash, APowerCutAtAnyOperationLosesNothingThatWasSynced) {
   }
 }
 
+// Records that no Sync answered for, and a Close that dies: torn by many seeds, since a trailer is small and
+// the records in front of it are not.
+TEST_P(DataStoreCrash, ATrailerNamesNoRecordThatIsNotDurable) {
+  for (uint64_t operation = 1; operation <= 4; ++operation) {
+    for (uint64_t seed = 2; seed < 200; ++seed) {
+      Reset();
+      auto store =
+          *DataStore::Create(files_.get(), kPath, TestIdentity(GetParam()), GetParam() ? &kDataKey : nullptr);
+      for (uint64_t record = 0; record < 3; ++record) {
+        ASSERT_TRUE(AppendTestRecord(store.get(), record, 3000).ok());
+      }
+      files_->SetPlan({Kind::kDie, operation, false});
+      (void)store->Close();
+      files_->SetPlan({});
+      files_->Crash(seed);
+      Progress progress;
+      progress.is_created = true;
+      ExpectSurvived(progress, "operation " + std::to_string(operation) + " seed " + std::to_string(seed));
+      if (HasFailure()) return;
+    }
+  }
+}
+
 TEST_P(DataStoreCrash, AnErrorAtAnyOperationIsFinalForTheStoreAndLosesNothingThatWasSynced) {
   for (const Kind kind : {Kind::kIoError, Kind::kShortWrite, Kind::kNoSpace}) {
     for (const bool for_ever : {false, true}) {
