@@ -147,14 +147,24 @@ void BlockWriter::WriteFront(Guard* guard) {
   if (!queue_.empty()) work_.notify_one();  // a Sync may have taken the thread's turn
 }
 
+Status BlockWriter::AllocateAboveReserve(uint64_t wanted, uint64_t more) {
+  ASSIGN_OR_RETURN(const uint64_t free, file_->FreeSpace());
+  if (free < more + kVolumeReserve) {
+    return Status(Code::kNoSpace, "the volume has " + std::to_string(free >> 20) + " MiB left, of which " +
+                                      std::to_string(kVolumeReserve >> 20) + " MiB are kept");
+  }
+  return file_->Allocate(wanted);
+}
+
 // Outside of the lock, so that a writer thread goes on; one at a time.
 Status BlockWriter::AllocateUpTo(uint64_t end, Guard* guard) {
   done_.wait(*guard, [this] { return !is_allocating_; });
   if (!failure_.ok() || end <= allocated_) return failure_;
   const uint64_t wanted = RoundUp(end, kAllocateStep);
   is_allocating_ = true;
+  const uint64_t more = wanted - allocated_;
   guard->unlock();
-  Status status = file_->Allocate(wanted);
+  Status status = AllocateAboveReserve(wanted, more);
   guard->lock();
   is_allocating_ = false;
   done_.notify_all();

@@ -22,6 +22,8 @@ namespace granary {
 inline constexpr size_t kWriteBufferSize = 1 << 20;
 inline constexpr size_t kWriteBufferCount = 3;          // one filling, one being written, one waiting
 inline constexpr uint64_t kAllocateStep = 16ull << 20;  // a file grows by that much at a time
+// What data stores leave of their volume to the log, the view, deletions and the cleaner.
+inline constexpr uint64_t kVolumeReserve = 8ull << 20;
 inline constexpr int kWriterIdleSeconds = 2;            // after which the thread ends
 
 class BlockWriter {
@@ -60,6 +62,7 @@ class BlockWriter {
   void WaitUntilWritten(Guard* guard, uint64_t end);
   void WriteFront(Guard* guard);
   Status AllocateUpTo(uint64_t end, Guard* guard);
+  Status AllocateAboveReserve(uint64_t wanted, uint64_t more);
   void StartThread();
   void Run();
 

@@ -35,6 +35,8 @@ class File {
   virtual Status Allocate(uint64_t size) = 0;
   virtual Status Truncate(uint64_t size) = 0;
   virtual Result<uint64_t> Size() = 0;
+  // Of the volume that the file is on.
+  virtual Result<uint64_t> FreeSpace() = 0;
   // Drops what the page cache holds of this file, so that the next read comes from the device. Best effort.
   virtual void DropCache() = 0;
 };

@@ -137,6 +137,13 @@ class PosixFile : public File {
     return static_cast<uint64_t>(attributes.st_size);
   }
 
+  Result<uint64_t> FreeSpace() override {
+    struct statvfs volume;
+    if (RetryInterrupted([&] { return fstatvfs(descriptor_.get(), &volume); }) != 0)
+      return Failure("statvfs", path_);
+    return static_cast<uint64_t>(volume.f_bavail) * volume.f_frsize;
+  }
+
   void DropCache() override { (void)posix_fadvise(descriptor_.get(), 0, 0, POSIX_FADV_DONTNEED); }
 
  private:

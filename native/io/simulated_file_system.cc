@@ -62,6 +62,10 @@ class Simulator : public SimulatedFileSystem, public std::enable_shared_from_thi
   Status ReadGate(const std::string& what);
   Status Gate(const std::string& what, bool takes_space);
   bool HasSpace(uint64_t more) const { return disk_.UsedBytes() + more <= capacity_; }
+  uint64_t FreeBytes() const {
+    const uint64_t used = disk_.UsedBytes();
+    return used < capacity_ ? capacity_ - used : 0;
+  }
   Result<DiskNodePtr> Parent(const std::string& path);
 
   mutable std::mutex mutex_;
@@ -180,6 +184,12 @@ class SimulatedFile : public File {
     std::lock_guard<std::mutex> guard(disk_->mutex_);
     RETURN_IF_ERROR(Usable("stat"));
     return node_->live.size();
+  }
+
+  Result<uint64_t> FreeSpace() override {
+    std::lock_guard<std::mutex> guard(disk_->mutex_);
+    RETURN_IF_ERROR(Usable("statvfs"));
+    return disk_->FreeBytes();
   }
 
   void DropCache() override {
@@ -305,8 +315,7 @@ Result<uint64_t> Simulator::FreeSpace(const std::string& path) {
   std::lock_guard<std::mutex> guard(mutex_);
   if (is_dead_) return Fault("statvfs " + path);
   if (disk_.Find(path) == nullptr) return Status(Code::kNotFound, "statvfs " + path + ": not there");
-  const uint64_t used = disk_.UsedBytes();
-  return used < capacity_ ? capacity_ - used : 0;
+  return FreeBytes();
 }
 
 Result<std::unique_ptr<File>> Simulator::Lock(const std::string& path) {

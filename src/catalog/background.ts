@@ -1,7 +1,8 @@
 /**
- * A group's background work, one piece at a time, looked for every BACKGROUND_TICK_MS: counters, warming of
- * the resident index, key rotation, the view's table of places, checkpoints. A piece that fails says so and
- * is tried again at a later tick; what it must not get wrong it leaves in the order that recovery knows.
+ * A group's background work, one piece at a time, looked for every BACKGROUND_TICK_MS: counters and the
+ * space reserve, warming of the resident index, key rotation, the view's table of places, checkpoints. A
+ * piece that fails says so and is tried again at a later tick; what it must not get wrong it leaves in the
+ * order that recovery knows.
  */
 import type { Timer } from '../base/clock.js';
 import { asStoreError } from '../base/errors.js';
@@ -49,7 +50,7 @@ export class Background {
 
   async #round(): Promise<void> {
     const pieces = [
-      () => this.#group.space.refresh(),
+      () => this.#group.space.keepReserve(),
       () => this.#rotate(),
       () => this.#warm(),
       () => this.#fillPlaces(),

@@ -38,6 +38,8 @@ export interface CatalogContext {
   readonly passphraseCost?: PassphraseCost;
   /** Another view than RocksDB: tests and simulated disks. */
   readonly openStore?: (directory: string) => Promise<KvStore>;
+  /** Bytes of each group's reserve; tests take less. */
+  readonly reserveSize?: number;
   /** Payload bytes of log after which a checkpoint is written; tests take less. */
   readonly checkpointInterval?: number;
   /** Bytes of a checkpoint's entries that are appended together; tests take less. */

@@ -21,13 +21,14 @@ import { checkSecret, type Secret } from '../keys/slots.js';
 import type { VolumeMeasure } from '../native/binding.js';
 import type { CatalogContext } from './context.js';
 import { checkDirectory, checkName, isNested } from './names.js';
+import { RESERVE_FILE } from './reserve.js';
 import type { GroupEntry } from './system-file.js';
 import type { GroupRequest, GroupSettings } from './types.js';
 
 /** Everything that a group's directory may hold. */
 const GROUP_OBJECTS = [
   ...[0, 1, 2, 3].map(copy => `superblock.${copy}`),
-  ...['keyring.a', 'keyring.b', 'log', 'data', 'view', 'trash', 'quarantine', 'lock'],
+  ...['keyring.a', 'keyring.b', 'log', 'data', 'view', 'trash', 'quarantine', 'lock', RESERVE_FILE],
 ];
 const COMPRESSIONS = new Set(['none', 'fast', 'best']);
 const ENCRYPTIONS = new Set(['off', 'static', 'internal']);

@@ -17,6 +17,7 @@ import { GroupState } from './group-state.js';
 import { placeKey } from './places.js';
 import type { Settings } from './record.js';
 import { type ReplayReport, type ReplayTarget, rebuild, replay } from './replay.js';
+import { SpaceReserve } from './reserve.js';
 import { SpaceGate } from './space.js';
 import type { GroupEntry } from './system-file.js';
 import type { Compression, OpenGroup } from './types.js';
@@ -46,7 +47,10 @@ export class OpenedGroup implements OpenGroup {
     const { lane, report, context } = parts;
     this.queue = new CommitQueue(parts.state, {
       sync: () => lane.call('sync', report.engine),
-      append: entries => lane.call('appendLog', report.engine, entries),
+      append: async entries => {
+        await parts.space.makeRoom();
+        return lane.call('appendLog', report.engine, entries);
+      },
       condemnView: () => condemnView(parts.view),
     });
     this.#lastCommitMs = context.clock.monotonicMs();
@@ -60,7 +64,9 @@ export class OpenedGroup implements OpenGroup {
       const report = await lane.call('attach', attachParameters(context, entry, keyring));
       engine = report.engine;
       reportRecovery(context, entry, report);
-      const space = await SpaceGate.open(lane, engine, context.clock);
+      const reserve = await SpaceReserve.find(lane, context, entry.path);
+      const space = await SpaceGate.open(lane, engine, context.clock, reserve);
+      if (context.isReadOnly !== true) await space.begin();
       const opened = await openState(context, entry, keyring, lane, report);
       const group = new OpenedGroup({ context, entry, keyring, lane, report, space, ...opened });
       await group.#applySettings();

@@ -33,6 +33,7 @@ function ground(): { context: CatalogContext; dataDirectory: string; messages: s
     onEvent: event => void messages.push(event.message),
     engineBounds: { ...ENGINE_BOUNDS, residentIndexBytesMax: 2 ** 24 },
     passphraseCost: CHEAP,
+    reserveSize: 4096,
   };
   return { context, dataDirectory: join(directory, 'data'), messages };
 }

@@ -61,6 +61,7 @@ export async function openCatalog(
     onEvent: event => void events.push(event),
     engineBounds: ENGINE_BOUNDS,
     passphraseCost: CHEAP,
+    reserveSize: 64,
     openStore: disk.openStore,
     ...rest,
   };

@@ -49,6 +49,7 @@ export class WholeSystem {
       onEvent: event => void events.push(event),
       engineBounds: SMALL_BOUNDS,
       passphraseCost: CHEAP,
+      reserveSize: 4096,
       ...(disk === 0 ? {} : { openStore: lane.openStore }),
       ...context,
     };
