@@ -38,7 +38,7 @@ const Workload kWorkloads[] = {
 // workload.
 uint64_t Step() {
   const char* text = std::getenv("GRANARY_CRASH_STEP");
-  return text == nullptr ? 7 : std::strtoull(text, nullptr, 10);
+  return text == nullptr ? 11 : std::strtoull(text, nullptr, 10);
 }
 
 uint64_t CountOperations(const Workload& workload) {
