@@ -4,6 +4,7 @@
  * so that a locked group can be shown.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { hasCode, StoreError } from '../base/errors.js';
 import { CONTAINER_COUNT_MAX, GROUP_COUNT_MAX, USER_COUNT_MAX } from '../base/limits.js';
@@ -15,7 +16,8 @@ const HEX = z.string().regex(/^[0-9a-f]+$/);
 
 const GROUP = z.strictObject({
   name: NAME,
-  path: z.string().startsWith('/'),
+  /** Of a group inside the data directory relative to it, so that the directory can be moved. */
+  path: z.string().min(1),
   /** The group's store id, as its superblock has it. */
   id: HEX.length(32),
   /** A group that is being made or deleted when we die is finished at the next start. */
@@ -64,13 +66,16 @@ const HASH_SIZE = 8;
 
 export class SystemFile {
   readonly #file: StateFile<SystemContent>;
+  readonly #dataDirectory: string;
+  /** Paths are absolute here. */
   #content: SystemContent;
   /** Changes are made one after the other. */
   #changing: Promise<unknown> = Promise.resolve();
 
-  private constructor(file: StateFile<SystemContent>, content: SystemContent) {
+  private constructor(file: StateFile<SystemContent>, dataDirectory: string, stored: SystemContent) {
     this.#file = file;
-    this.#content = content;
+    this.#dataDirectory = dataDirectory;
+    this.#content = withPaths(stored, path => (isAbsolute(path) ? path : `${dataDirectory}/${path}`));
   }
 
   /**
@@ -87,7 +92,7 @@ export class SystemFile {
       parse: content => SYSTEM.parse(content),
     });
     try {
-      return new SystemFile(file, await file.read(context.isReadOnly !== true));
+      return new SystemFile(file, dataDirectory, await file.read(context.isReadOnly !== true));
     } catch (thrown) {
       if (!hasCode(thrown, 'NOT_FOUND') || context.isReadOnly === true) throw thrown;
     }
@@ -102,7 +107,7 @@ export class SystemFile {
     }
     const content = { systemId: randomBytes(16).toString('hex'), groups: [], users: [] };
     await file.write(content);
-    return new SystemFile(file, content);
+    return new SystemFile(file, dataDirectory, content);
   }
 
   /** Copies that the start found damaged or missing, and has made good from the other one. */
@@ -122,7 +127,9 @@ export class SystemFile {
   change(change: (content: SystemContent) => SystemContent): Promise<void> {
     const changed = this.#changing.then(async () => {
       const content = SYSTEM.parse(change(this.#content));
-      await this.#file.write(content);
+      const inside = `${this.#dataDirectory}/`;
+      const stored = withPaths(content, path => (path.startsWith(inside) ? path.slice(inside.length) : path));
+      await this.#file.write(stored);
       this.#content = content;
     });
     this.#changing = changed.catch(() => undefined);
@@ -144,4 +151,8 @@ export class SystemFile {
     const hash = createHash('sha256').update(`${this.#content.systemId}/${container}`).digest('hex');
     return hash.slice(0, 2 * HASH_SIZE);
   }
+}
+
+function withPaths(content: SystemContent, change: (path: string) => string): SystemContent {
+  return { ...content, groups: content.groups.map(group => ({ ...group, path: change(group.path) })) };
 }
