@@ -2,7 +2,7 @@
  * The catalog: storage groups, containers, files, behind the one interface that flows, front end and
  * command line use (types.ts). This file puts the parts together; each part does its one thing beside it.
  */
-import { StoreError } from '../base/errors.js';
+import { asStoreError, StoreError } from '../base/errors.js';
 import type { Secret } from '../keys/slots.js';
 import { configChange } from './changes.js';
 import { Containers } from './containers.js';
@@ -91,9 +91,11 @@ export class GranaryCatalog implements Catalog {
 
   addGroup(request: GroupRequest): Promise<GroupInfo & { recoveryKey?: string }> {
     return this.#oneByOne(async () => {
-      if (this.#system.group(request.name) !== undefined) {
+      if (this.#groups.has(request.name)) {
         throw new StoreError('EXISTS', `there is a storage group '${request.name}' already`);
       }
+      const left = this.#system.group(request.name);
+      if (left !== undefined) await this.#remove(left);
       const planned = planGroup(request, this.#dataDirectory, this.#system.content.groups);
       const secrets = secretsOf(request, planned.settings);
       await prepareDirectory(this.#context, planned);
@@ -104,8 +106,10 @@ export class GranaryCatalog implements Catalog {
         const group = await this.#openNew(entry, secrets[0]);
         return { ...group.info, ...(recoveryKey === undefined ? {} : { recoveryKey }) };
       } catch (thrown) {
-        await removeGroup(this.#context, entry, this.#dataDirectory);
-        await this.#system.setGroup(entry.name, undefined);
+        await this.#remove(entry).catch((cause: unknown) => {
+          const message = `what its making has left stays until the next start: ${asStoreError(cause).message}`;
+          this.#context.onEvent({ level: 'warn', group: entry.name, message });
+        });
         throw thrown;
       }
     });
@@ -141,9 +145,7 @@ export class GranaryCatalog implements Catalog {
       if (count > 0) throw new StoreError('EXISTS', `storage group '${name}' has ${count} containers`);
       this.#groups.delete(name);
       await group.close();
-      await this.#system.setGroup(name, { ...group.entry, state: 'deleting' });
-      await removeGroup(this.#context, group.entry, this.#dataDirectory);
-      await this.#system.setGroup(name, undefined);
+      await this.#remove(group.entry);
     });
   }
 
@@ -258,6 +260,13 @@ export class GranaryCatalog implements Catalog {
   #files(name: string): ContainerFiles {
     const { container, group } = this.#containers.open(name);
     return new ContainerFiles(group, container);
+  }
+
+  /** In this order: whatever the system file says after a failure, it never names a group without files. */
+  async #remove(entry: GroupEntry): Promise<void> {
+    await this.#system.setGroup(entry.name, { ...entry, state: 'deleting' });
+    await removeGroup(this.#context, entry, this.#dataDirectory);
+    await this.#system.setGroup(entry.name, undefined);
   }
 
   #oneByOne<T>(action: () => Promise<T>): Promise<T> {

@@ -122,7 +122,7 @@ test('while backups fill it: 507 and nothing half there, until space returns', a
   expect(await serverProblems(server, ledger, ['c'])).toEqual([]);
 });
 
-test('while somebody else has taken the last block: deletes and restores go on, puts are refused', async () => {
+test('while others have the last block, deletes and restores go on and puts are refused', async () => {
   fillVolume('foreign');
   let status = 201;
   // A data store may have space that it has reserved before.

@@ -246,3 +246,39 @@ function summary(catalog: GranaryCatalog): string {
   });
   return JSON.stringify([groups, catalog.listContainers()]);
 }
+
+const VIEW_FATES: readonly ViewFate[] = ['kept', 'lost', 'rolled back'];
+
+/** Each a fault, how long it lasts, and what the crash that ends the run does to what was not synced. */
+const KINDS: readonly { fault: Fault; isForEver: boolean; crashSeeds: readonly number[] }[] = [
+  { fault: 'die', isForEver: true, crashSeeds: [0, 1, 2] },
+  { fault: 'tornDie', isForEver: true, crashSeeds: [3] },
+  { fault: 'ioError', isForEver: false, crashSeeds: [4] },
+  { fault: 'ioError', isForEver: true, crashSeeds: [0] },
+  { fault: 'shortWrite', isForEver: false, crashSeeds: [5] },
+  { fault: 'noSpace', isForEver: false, crashSeeds: [1] },
+  { fault: 'noSpace', isForEver: true, crashSeeds: [6] },
+];
+
+/** Every fault at each `step`-th operation of the workload; what did not hold, by plan. */
+export async function enumerate(index: number, isEncrypted: boolean, step: number): Promise<string[]> {
+  const workload = WORKLOADS[index]!;
+  const count = await countOperations(workload, isEncrypted);
+  const wrong: string[] = [];
+  let states = 0;
+  for (const [kindIndex, { fault, isForEver, crashSeeds }] of KINDS.entries()) {
+    for (const seed of crashSeeds) {
+      const first = 1 + ((index * 3 + kindIndex + seed) % step);
+      for (let operation = first; operation <= count; operation += step) {
+        const viewFate = VIEW_FATES[(operation + kindIndex + seed) % VIEW_FATES.length]!;
+        const crashSeed = seed < 2 ? seed : seed * 1000 + operation;
+        const plan = { fault, operation, isForEver, crashSeed, viewFate };
+        const problems = await runUnder(workload, isEncrypted, plan);
+        if (problems.length > 0) wrong.push(`${JSON.stringify(plan)}: ${problems.slice(0, 3).join('; ')}`);
+        states += 1;
+      }
+    }
+  }
+  process.stdout.write(`${workload.name}: ${count} operations, ${states} states\n`);
+  return wrong;
+}
