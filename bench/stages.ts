@@ -197,8 +197,8 @@ const BLOCK = 4096;
 const ALLOCATION_STEP = 16;
 
 /**
- * The bytes in memory that begins where direct writes want it. JavaScript does not know an address: the places
- * that an allocation can leave are tried with one block.
+ * The bytes in memory that begins where direct writes want it. JavaScript does not know an address: the
+ * places that an allocation can leave are tried with one block.
  */
 function alignedCopy(path: string, bytes: Uint8Array): Uint8Array {
   const memory = new Uint8Array(bytes.length + BLOCK);

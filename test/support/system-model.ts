@@ -1,4 +1,6 @@
-/** One run of random operations: put, overwrite, delete, range, list, restart. The model is a map of bytes. */
+/**
+ * One run of random operations: put, overwrite, delete, range, list, restart. The model is a map of bytes.
+ */
 import { DirectLane } from './direct-lane.js';
 import { seededBytes, seededNumbers } from './ledger.js';
 import { codeOf, WholeSystem } from './whole-system.js';
