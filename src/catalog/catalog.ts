@@ -107,7 +107,7 @@ export class GranaryCatalog implements Catalog {
         return { ...group.info, ...(recoveryKey === undefined ? {} : { recoveryKey }) };
       } catch (thrown) {
         await this.#remove(entry).catch((cause: unknown) => {
-          const message = `what its making has left stays until the next start: ${asStoreError(cause).message}`;
+          const message = `what was made stays until the next start: ${asStoreError(cause).message}`;
           this.#context.onEvent({ level: 'warn', group: entry.name, message });
         });
         throw thrown;
