@@ -93,8 +93,8 @@ export class DamageLoop {
       }
       const report = await system.verify();
       const said = saidOf(report, system);
-      // A trailer that is cut short is what a crash leaves; the start makes it anew as it does then.
-      const isLikeCrash = isCut && (structure === 'trailer' || structure === 'footer');
+      // A trailer or header that is cut short is what a crash leaves, and the start does what it does then.
+      const isLikeCrash = isCut && isSurvived && OF_DATA_STORE.includes(structure) && structure !== 'record';
       if (structure !== 'RocksDB file' && !isLikeCrash && !said.some(text => NAMED[structure].test(text))) {
         problems.push(`nobody names it: ${JSON.stringify(said)}`);
       }
