@@ -4,13 +4,6 @@
 
 namespace granary {
 
-static bool IsCutInBlock(FileSystem* files, const std::string& path) {
-  auto file = files->Open(path, OpenMode::kRead);
-  if (!file.ok()) return false;
-  const auto size = (*file)->Size();
-  return size.ok() && size.value() % kBlockSize != 0;
-}
-
 StoreSet::StoreSet(const Parameters& parameters, DataKeys keys)
     : parameters_(parameters), index_(parameters.resident_bytes_max), keys_(std::move(keys)) {}
 
@@ -72,9 +65,8 @@ Status StoreSet::OpenOne(const std::string& path, const std::string& name, Repor
                                   parameters_.incarnation, false, &scan);
     }
     if (opened.status().code() == Code::kNotFound && !parameters_.is_read_only) {
-      // Made, and died before its first block: there is nothing in it, and nothing names it. We write whole
-      // blocks; a shorter rest was cut by somebody else.
-      if (IsCutInBlock(parameters_.files, path)) report->damaged.push_back({name, opened.status().message()});
+      // Made, and died before its first block was durable (which may be there in part): there is nothing in
+      // it, and nothing names it. Cut so short by somebody else, it is missed by the files that need it.
       return parameters_.files->Unlink(path);
     }
     if (code == Code::kCorrupt) report->damaged.push_back({name, reason.message()});
