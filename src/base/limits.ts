@@ -93,6 +93,10 @@ export const ROWS_MAX = 8192;
 /** Fingerprint-to-data-store entries written to RocksDB in one batch. */
 export const VIEW_BATCH_MAX = 8192;
 
+// --- cleaner, scrub ---
+/** Chunks whose bits one CONDEMN or QUARANTINE record holds: 60 000 bytes of bits. */
+export const CONDEMN_CHUNKS_MAX = 480_000;
+
 // --- restore ---
 /** Segments read ahead of what the client has taken. */
 export const READ_AHEAD_SEGMENTS = 4;

@@ -20,6 +20,8 @@ export class AppliedMark {
   /** BEGIN of a checkpoint whose END is still to come, and its bytes so far. */
   pendingBegin = 0;
   pendingBytes = 0;
+  /** Plain bytes that the cleaner has dropped because another data store had them, too. */
+  duplicateBytes = 0;
   /** Of all files and containers (set-digest.ts). */
   digest: Uint8Array = new Uint8Array(SET_DIGEST_SIZE);
 }
@@ -34,6 +36,7 @@ const NUMBERS = [
   'checkpointBytes',
   'pendingBegin',
   'pendingBytes',
+  'duplicateBytes',
 ] as const satisfies readonly (keyof AppliedMark)[];
 const SIZE = 8 * NUMBERS.length + SET_DIGEST_SIZE;
 

@@ -73,9 +73,11 @@ async function beginCheckpoint(group: OpenedGroup): Promise<Snapshot> {
     build({ sequence, lastContainerId }) {
       const containers = [...state.containers.values()].map(containerRow);
       const type = RecordType.CHECKPOINT_BEGIN;
-      const begin: LogRecord = { ...group.settings, type, containerId: lastContainerId };
+      // Those of data stores in the trash come again with their MOVE.
+      const duplicateBytes = state.mark.duplicateBytes - state.stores.movedDuplicateBytes;
+      const begin: LogRecord = { ...group.settings, type, containerId: lastContainerId, duplicateBytes };
       return {
-        records: [begin, ...containers],
+        records: [begin, ...containers, ...state.stores.records()],
         result: { begin: sequence, digest: state.digest, fileCount: state.totals.files, containers },
       };
     },

@@ -5,6 +5,7 @@ import type { PassphraseCost } from '../keys/slots.js';
 import type { AttachParameters, DiskHandle } from '../native/binding.js';
 import type { KvStore } from '../view/kv.js';
 import type { Lane } from '../workers/pool.js';
+import type { OpenedGroup } from './opened-group.js';
 
 /** Something that happened and that an operator should read; not a failure of a call. */
 export interface CatalogEvent {
@@ -23,6 +24,13 @@ export const ENGINE_BOUNDS: EngineBounds = {
   dataStoreSizeTarget: DATA_STORE_SIZE_TARGET,
   regionCacheBytesMax: REGION_CACHE_BYTES_MAX,
 };
+
+/** A flow that lives as long as a group is open: cleaner, scrub. */
+export interface GroupService {
+  start(): void;
+  /** Ends what is under way, soon; called before the group closes. */
+  close(): Promise<void>;
+}
 
 export interface CatalogContext {
   readonly clock: Clock;
@@ -46,6 +54,8 @@ export interface CatalogContext {
   readonly checkpointBatch?: number;
   /** Views of these groups are removed when the group has been attached, and made anew: rebuild. */
   readonly discardViews?: { has(group: string): boolean };
+  /** Made for every group that is opened, and started behind it; main.ts gives them. */
+  readonly services?: readonly ((group: OpenedGroup) => GroupService)[];
   /** Nothing is written to disks, and no background work is done: offline checks. */
   readonly isReadOnly?: boolean;
 }

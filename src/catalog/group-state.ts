@@ -9,6 +9,7 @@ import type { KvOperation, KvStore } from '../view/kv.js';
 import { AppliedMark, decodeMark, encodeMark } from './applied-mark.js';
 import { type FileIndex, type FileKey, type FileMap, fileMapKey } from './file-index.js';
 import {
+  type CheckpointBeginRecord,
   decodeRecord,
   encodeRecord,
   type FileRow,
@@ -18,6 +19,7 @@ import {
 } from './record.js';
 import { Restoring } from './restoring.js';
 import { SetDigest } from './set-digest.js';
+import { STORE_TABLE_NAME, StoreStates } from './store-states.js';
 import { addFile, decodeTotals, EMPTY_TOTALS, encodeTotals, removeFile, type Totals } from './totals.js';
 
 /** A log record with its number; `record` is absent where a type may be skipped. */
@@ -45,12 +47,13 @@ const TOTALS_TABLE = Buffer.from('s');
  * What the log says lies in these tables, each under its first byte; the tables of places (places.ts) come
  * from elsewhere.
  */
-const LOG_TABLES = ['c', 'f', 'm', 's'];
+const LOG_TABLES = ['c', 'f', 'm', 's', STORE_TABLE_NAME];
 
 export class GroupState {
   readonly #store: KvStore;
   readonly #index: FileIndex;
   readonly containers = new Map<number, ContainerState>();
+  readonly stores = new StoreStates();
   #mark = new AppliedMark();
   #digest = new SetDigest();
   #config: Settings | undefined;
@@ -112,6 +115,9 @@ export class GroupState {
       if (container === undefined) throw new StoreError('CORRUPT', 'view: totals of no container');
       container.totals = decodeTotals(value);
     }
+    for await (const [key, value] of this.#store.scan(tableRange(Buffer.from(STORE_TABLE_NAME)))) {
+      this.stores.load(key, value);
+    }
   }
 
   /**
@@ -121,6 +127,7 @@ export class GroupState {
   async clear(): Promise<void> {
     for (const table of LOG_TABLES) await this.#store.clear(tableRange(Buffer.from(table)));
     this.containers.clear();
+    this.stores.clear();
     this.#index.reset();
     this.#mark = new AppliedMark();
     this.#digest = new SetDigest();
@@ -184,7 +191,7 @@ export class GroupState {
         this.#mark.pendingBegin = sequence;
         this.#mark.pendingBytes = 0;
         this.#mark.lastContainerId = Math.max(this.#mark.lastContainerId, record.containerId);
-        if (this.#restoring?.begin === sequence) this.#keepConfig(record, batch);
+        if (this.#restoring?.begin === sequence) this.#takeBegin(record, batch);
         break;
       case RecordType.CHECKPOINT_CONTAINER:
         this.#mark.pendingBytes += bytes;
@@ -201,9 +208,26 @@ export class GroupState {
         this.#restoring?.check(record, sequence);
         if (this.#restoring?.end === sequence) this.#restoring = undefined;
         break;
+      case RecordType.MOVE:
+        this.#mark.duplicateBytes += this.stores.get(hexOf(record.dataStore))?.moved
+          ? 0
+          : record.duplicateBytes;
+        batch.operations.push(...this.stores.apply(record));
+        break;
+      case RecordType.CONDEMN:
+      case RecordType.RECLAIM:
+      case RecordType.PARDON:
+      case RecordType.QUARANTINE:
+        batch.operations.push(...this.stores.apply(record));
+        break;
       // KEY and EPOCH say when: the keys themselves are in the keyring.
       default:
     }
+  }
+
+  #takeBegin(record: CheckpointBeginRecord, batch: Batch): void {
+    this.#keepConfig(record, batch);
+    this.#mark.duplicateBytes = record.duplicateBytes ?? 0;
   }
 
   #endCheckpoint(begin: number, sequence: number): void {
@@ -334,6 +358,10 @@ function keysOf(record: LogRecord | undefined): FileKey[] {
 /** The settings alone: what else the record has must not find its way into other records. */
 function settingsOf({ compression, encryption, rotationDays, quotaBytes }: Settings): Settings {
   return { compression, encryption, rotationDays, quotaBytes };
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
 }
 
 function idKey(table: Uint8Array, id: number): Buffer {

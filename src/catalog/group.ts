@@ -7,7 +7,7 @@ import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import { LockedKeyring } from '../keys/keyring.js';
 import type { Secret } from '../keys/slots.js';
 import { Background } from './background.js';
-import type { CatalogContext } from './context.js';
+import type { CatalogContext, GroupService } from './context.js';
 import { OpenedGroup } from './opened-group.js';
 import type { GroupEntry } from './system-file.js';
 import type { GroupInfo } from './types.js';
@@ -17,7 +17,7 @@ export const SUPERBLOCK_COPIES = 4;
 type Status =
   | { readonly kind: 'locked'; readonly keyring: LockedKeyring }
   | { readonly kind: 'failed'; readonly failure: StoreError }
-  | { readonly kind: 'open'; readonly opened: OpenedGroup; readonly background: Background };
+  | { readonly kind: 'open'; readonly opened: OpenedGroup; readonly services: readonly GroupService[] };
 
 export class Group {
   readonly #context: CatalogContext;
@@ -117,7 +117,7 @@ export class Group {
       kind: 'failed',
       failure: new StoreError('CANCELLED', `group '${this.name}' is closed`),
     };
-    await status.background.close();
+    for (const service of [...status.services].reverse()) await service.close();
     await status.opened.close();
   }
 
@@ -178,9 +178,13 @@ export class Group {
 
   async #openWith(keyring: Awaited<ReturnType<LockedKeyring['open']>>): Promise<void> {
     const opened = await OpenedGroup.open(this.#context, this.#entry, keyring);
-    const background = new Background(this.#context, opened);
-    if (this.#context.isReadOnly !== true) background.start();
-    this.#status = { kind: 'open', opened, background };
+    const services = [
+      new Background(this.#context, opened),
+      ...(this.#context.services ?? []).map(make => make(opened)),
+    ];
+    this.#status = { kind: 'open', opened, services };
+    if (this.#context.isReadOnly === true) return;
+    for (const service of services) service.start();
   }
 }
 

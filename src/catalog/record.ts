@@ -7,11 +7,11 @@
  */
 import { StoreError } from '../base/errors.js';
 import { LOG_PAYLOAD_SIZE_MAX } from '../base/limits.js';
-import { FINGERPRINT_SIZE } from '../native/binding.js';
+import { DATA_STORE_ID_SIZE, FINGERPRINT_SIZE } from '../native/binding.js';
 import { decodeFileName } from './names.js';
 import type { Compression, Encryption } from './types.js';
 
-/** Never renumbered. 16 … 21 are kept for RENAME, LOCK, MOVE, CONDEMN, RECLAIM, RELATION. */
+/** Never renumbered. 16 and 21 are kept for RENAME, RELATION. */
 export const RecordType = {
   CONFIG: 1,
   CONTAINER_ADD: 2,
@@ -24,6 +24,16 @@ export const RecordType = {
   CHECKPOINT_FILE: 9,
   CHECKPOINT_END: 10,
   CHECKPOINT_CONTAINER: 11,
+  CONTAINER_UPDATE: 12,
+  BIN_DROP: 13,
+  BIN_RESTORE: 14,
+  CLOCK: 15,
+  LOCK: 17,
+  MOVE: 18,
+  CONDEMN: 19,
+  RECLAIM: 20,
+  PARDON: 22,
+  QUARANTINE: 23,
 } as const;
 
 /** Every field that any record has. */
@@ -55,7 +65,30 @@ export interface RecordFields {
   readonly containerCount: number;
   /** 128-bit sum over all entries (set-digest.ts). */
   readonly setDigest: Uint8Array;
+  /** Of a file in the recycle bin: when the retention clock says that it may go. */
+  readonly binUntilMs: number;
+  /** Retention lock of a file, and until when by the retention clock; a hold has no end. */
+  readonly lockMode: LockMode;
+  readonly lockUntilMs: number;
+  readonly hold: Hold;
+  /** Of a container: days in the recycle bin (0: none), default lock of new files, bound of logical bytes. */
+  readonly binDays: number;
+  readonly defaultLockMode: LockMode;
+  readonly defaultLockDays: number;
+  readonly logicalQuotaBytes: number;
+  /** The retention clock. */
+  readonly retentionMs: number;
+  readonly dataStore: Uint8Array;
+  /** Bit i of `bits` (byte i / 8, bit i % 8) is chunk firstChunk + i of the data store. */
+  readonly firstChunk: number;
+  readonly bits: Uint8Array;
+  readonly deadPlainBytes: number;
+  /** Plain bytes that the cleaner has dropped because another data store had them, too. */
+  readonly duplicateBytes: number;
 }
+
+export type LockMode = 'none' | 'governance' | 'compliance';
+export type Hold = 'none' | 'legal';
 
 type Field = keyof RecordFields;
 type With<K extends Field> = Pick<RecordFields, K>;
@@ -64,41 +97,92 @@ type FileContent = With<
   'createdMs' | 'size' | 'root' | 'rootLength' | 'depth' | 'chunkCount' | 'newBytes' | 'storedBytes' | 'xxh3'
 > &
   StrongDigests;
+/** How a version is kept from deletion; absent: it is not. */
+type FileKeeping = Partial<With<'lockMode' | 'lockUntilMs' | 'hold'>>;
+/** Policy of a container; absent fields are 0 and 'none'. */
+export type ContainerPolicy = Partial<
+  With<'binDays' | 'defaultLockMode' | 'defaultLockDays' | 'logicalQuotaBytes'>
+>;
 
 export type Settings = With<'compression' | 'encryption' | 'rotationDays' | 'quotaBytes'>;
 export type ConfigRecord = { readonly type: typeof RecordType.CONFIG } & Settings;
 export type ContainerAddRecord = {
   readonly type: typeof RecordType.CONTAINER_ADD;
-} & With<'containerId' | 'name' | 'createdMs'>;
+} & With<'containerId' | 'name' | 'createdMs'> &
+  ContainerPolicy;
 export type ContainerDeleteRecord = {
   readonly type: typeof RecordType.CONTAINER_DELETE;
 } & With<'containerId'>;
 export type PutRecord = {
   readonly type: typeof RecordType.PUT;
 } & With<'containerId' | 'name'> &
-  FileContent;
+  FileContent &
+  FileKeeping &
+  /** What it replaces goes to the recycle bin until then. */
+  Partial<With<'binUntilMs'>>;
+/** With binUntilMs the version goes to the recycle bin. */
 export type DeleteRecord = {
   readonly type: typeof RecordType.DELETE;
-} & With<'containerId' | 'name' | 'version'>;
+} & With<'containerId' | 'name' | 'version'> &
+  Partial<With<'binUntilMs'>>;
 export type KeyRecord = { readonly type: typeof RecordType.KEY } & With<'epoch' | 'createdMs'>;
 export type EpochRecord = { readonly type: typeof RecordType.EPOCH } & With<'epoch'>;
 /** `containerId`: the highest that was ever given. */
 export type CheckpointBeginRecord = {
   readonly type: typeof RecordType.CHECKPOINT_BEGIN;
 } & Settings &
-  With<'containerId'>;
-/** A file as a checkpoint and the view keep it. */
+  With<'containerId'> &
+  Partial<With<'retentionMs' | 'duplicateBytes'>>;
+/** A file as a checkpoint and the view keep it; with binUntilMs it lies in the recycle bin. */
 export type FileRow = { readonly type: typeof RecordType.CHECKPOINT_FILE } & With<
   'containerId' | 'name' | 'version'
 > &
-  FileContent;
+  FileContent &
+  FileKeeping &
+  Partial<With<'binUntilMs'>>;
 /** A container as a checkpoint and the view keep it. */
 export type ContainerRow = { readonly type: typeof RecordType.CHECKPOINT_CONTAINER } & With<
   'containerId' | 'name' | 'createdMs'
->;
+> &
+  ContainerPolicy;
 export type CheckpointEndRecord = {
   readonly type: typeof RecordType.CHECKPOINT_END;
 } & With<'beginSequence' | 'fileCount' | 'containerCount' | 'setDigest'>;
+export type ContainerUpdateRecord = {
+  readonly type: typeof RecordType.CONTAINER_UPDATE;
+} & With<'containerId'> &
+  ContainerPolicy;
+/** The version leaves the recycle bin for good. */
+export type BinDropRecord = {
+  readonly type: typeof RecordType.BIN_DROP;
+} & With<'containerId' | 'name' | 'version'>;
+/** The version is the file of its name again; what is there goes to the recycle bin. */
+export type BinRestoreRecord = {
+  readonly type: typeof RecordType.BIN_RESTORE;
+} & With<'containerId' | 'name' | 'version'> &
+  Partial<With<'binUntilMs'>>;
+export type ClockRecord = { readonly type: typeof RecordType.CLOCK } & With<'retentionMs'>;
+/** How the version is kept from now on: all three fields, absent ones are none. */
+export type LockRecord = {
+  readonly type: typeof RecordType.LOCK;
+} & With<'containerId' | 'name' | 'version'> &
+  FileKeeping;
+/** These chunks of the data store are dead: first mark. One record for up to CONDEMN_BITS_MAX chunks. */
+export type CondemnRecord = {
+  readonly type: typeof RecordType.CONDEMN;
+} & With<'dataStore' | 'epoch' | 'firstChunk' | 'bits' | 'deadPlainBytes'>;
+/** All chunks of it that are not dead have a durable copy elsewhere: it belongs into the trash. */
+export type MoveRecord = {
+  readonly type: typeof RecordType.MOVE;
+} & With<'dataStore' | 'epoch' | 'duplicateBytes'>;
+/** The file of the data store is gone. */
+export type ReclaimRecord = { readonly type: typeof RecordType.RECLAIM } & With<'dataStore'>;
+/** It is neither condemned nor in the trash any more. */
+export type PardonRecord = { readonly type: typeof RecordType.PARDON } & With<'dataStore'>;
+/** These chunks of the data store are damaged; replaces what was said of the same firstChunk. */
+export type QuarantineRecord = {
+  readonly type: typeof RecordType.QUARANTINE;
+} & With<'dataStore' | 'firstChunk' | 'bits'>;
 
 export type LogRecord =
   | ConfigRecord
@@ -111,10 +195,20 @@ export type LogRecord =
   | CheckpointBeginRecord
   | FileRow
   | ContainerRow
-  | CheckpointEndRecord;
+  | CheckpointEndRecord
+  | ContainerUpdateRecord
+  | BinDropRecord
+  | BinRestoreRecord
+  | ClockRecord
+  | LockRecord
+  | MoveRecord
+  | CondemnRecord
+  | ReclaimRecord
+  | PardonRecord
+  | QuarantineRecord;
 
 type Kind =
-  | { readonly kind: 'u32' | 'u64' | 'name' }
+  | { readonly kind: 'u32' | 'u64' | 'name' | 'blob' }
   | { readonly kind: 'bytes' | 'hex'; readonly size: number }
   | { readonly kind: 'choice'; readonly values: readonly string[] };
 
@@ -144,6 +238,20 @@ const FIELDS: { readonly [K in Field]: Kind & { readonly tag: number } } = {
   fileCount: { tag: 22, kind: 'u64' },
   containerCount: { tag: 23, kind: 'u64' },
   setDigest: { tag: 24, kind: 'bytes', size: 16 },
+  binUntilMs: { tag: 25, kind: 'u64' },
+  lockMode: { tag: 26, kind: 'choice', values: ['none', 'governance', 'compliance'] },
+  lockUntilMs: { tag: 27, kind: 'u64' },
+  hold: { tag: 28, kind: 'choice', values: ['none', 'legal'] },
+  binDays: { tag: 29, kind: 'u32' },
+  defaultLockMode: { tag: 30, kind: 'choice', values: ['none', 'governance', 'compliance'] },
+  defaultLockDays: { tag: 31, kind: 'u32' },
+  logicalQuotaBytes: { tag: 32, kind: 'u64' },
+  retentionMs: { tag: 33, kind: 'u64' },
+  dataStore: { tag: 34, kind: 'bytes', size: DATA_STORE_ID_SIZE },
+  firstChunk: { tag: 35, kind: 'u32' },
+  bits: { tag: 36, kind: 'blob' },
+  deadPlainBytes: { tag: 37, kind: 'u64' },
+  duplicateBytes: { tag: 38, kind: 'u64' },
 };
 const FIELD_BY_TAG = new Map(
   (Object.keys(FIELDS) as Field[]).map(field => [FIELDS[field].tag, field] as const),
@@ -155,6 +263,9 @@ const FILE: readonly Field[] = [
   ...(['chunkCount', 'newBytes', 'storedBytes', 'xxh3'] as const),
 ];
 const DIGESTS: readonly Field[] = ['blake3', 'sha256', 'md5'];
+const KEEPING: readonly Field[] = ['lockMode', 'lockUntilMs', 'hold'];
+const POLICY: readonly Field[] = ['binDays', 'defaultLockMode', 'defaultLockDays', 'logicalQuotaBytes'];
+const VERSION: readonly Field[] = ['containerId', 'name', 'version'];
 
 interface Shape {
   readonly required: readonly Field[];
@@ -167,16 +278,26 @@ const shape = (required: readonly Field[], optional: readonly Field[] = []): Sha
 
 const SHAPES: ReadonlyMap<number, Shape> = new Map([
   [RecordType.CONFIG, shape(SETTINGS)],
-  [RecordType.CONTAINER_ADD, shape(['containerId', 'name', 'createdMs'])],
+  [RecordType.CONTAINER_ADD, shape(['containerId', 'name', 'createdMs'], POLICY)],
   [RecordType.CONTAINER_DELETE, shape(['containerId'])],
-  [RecordType.PUT, shape(FILE, DIGESTS)],
-  [RecordType.DELETE, shape(['containerId', 'name', 'version'])],
+  [RecordType.PUT, shape(FILE, [...DIGESTS, ...KEEPING, 'binUntilMs'])],
+  [RecordType.DELETE, shape(VERSION, ['binUntilMs'])],
   [RecordType.KEY, shape(['createdMs', 'epoch'])],
   [RecordType.EPOCH, shape(['epoch'])],
-  [RecordType.CHECKPOINT_BEGIN, shape(['containerId', ...SETTINGS])],
-  [RecordType.CHECKPOINT_FILE, shape([...FILE, 'version'], DIGESTS)],
+  [RecordType.CHECKPOINT_BEGIN, shape(['containerId', ...SETTINGS], ['retentionMs', 'duplicateBytes'])],
+  [RecordType.CHECKPOINT_FILE, shape([...FILE, 'version'], [...DIGESTS, ...KEEPING, 'binUntilMs'])],
   [RecordType.CHECKPOINT_END, shape(['beginSequence', 'fileCount', 'containerCount', 'setDigest'])],
-  [RecordType.CHECKPOINT_CONTAINER, shape(['containerId', 'name', 'createdMs'])],
+  [RecordType.CHECKPOINT_CONTAINER, shape(['containerId', 'name', 'createdMs'], POLICY)],
+  [RecordType.CONTAINER_UPDATE, shape(['containerId'], POLICY)],
+  [RecordType.BIN_DROP, shape(VERSION)],
+  [RecordType.BIN_RESTORE, shape(VERSION, ['binUntilMs'])],
+  [RecordType.CLOCK, shape(['retentionMs'])],
+  [RecordType.LOCK, shape(VERSION, KEEPING)],
+  [RecordType.MOVE, shape(['epoch', 'dataStore', 'duplicateBytes'])],
+  [RecordType.CONDEMN, shape(['epoch', 'dataStore', 'firstChunk', 'bits', 'deadPlainBytes'])],
+  [RecordType.RECLAIM, shape(['dataStore'])],
+  [RecordType.PARDON, shape(['dataStore'])],
+  [RecordType.QUARANTINE, shape(['dataStore', 'firstChunk', 'bits'])],
 ] as [number, Shape][]);
 
 /** Fields of each type in the order of their tags, required or not. */
@@ -223,6 +344,7 @@ function encodeValue(kind: Kind, value: string | number | Uint8Array): Uint8Arra
     case 'name':
       return Buffer.from(value as string, 'utf8');
     case 'bytes':
+    case 'blob':
       return value as Uint8Array;
     case 'hex':
       return Buffer.from(value as string, 'hex');
@@ -286,6 +408,8 @@ function decodeValue(field: Field, kind: Kind, bytes: Buffer): string | number |
       return decodeFileName(bytes);
     case 'bytes':
       if (bytes.length !== kind.size) break;
+      return new Uint8Array(bytes);
+    case 'blob':
       return new Uint8Array(bytes);
     case 'hex':
       if (bytes.length !== kind.size) break;

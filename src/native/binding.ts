@@ -33,6 +33,10 @@ export const DIGEST_MD5 = 8;
 export type EngineHandle = number;
 export type StreamHandle = number;
 export type DigestHandle = number;
+/** The set of live fingerprints that one walk over all roots makes (mark 1). */
+export type MarkHandle = number;
+/** The condemned chunks of some data stores, for the walk that looks for references to them (mark 2). */
+export type ProbeHandle = number;
 /** 0: the real disk. Others: simulated disks made by diskCreate (tests). */
 export type DiskHandle = number;
 
@@ -171,6 +175,9 @@ export interface DataStoreInfo {
 export interface Damage {
   readonly dataStore: string;
   readonly offset: number;
+  /** Position of the record's first chunk among the data store's chunks, and their count. */
+  readonly firstChunk: number;
+  readonly chunkCount: number;
   readonly reason: string;
   /** Packed fingerprints (32 bytes each) of the chunks that cannot be read, as far as they are known. */
   readonly fingerprints: Uint8Array;
@@ -181,6 +188,11 @@ export interface VerifyReport {
   readonly chunkCount: number;
   readonly bytes: number;
   readonly damages: readonly Damage[];
+}
+
+export interface ScrubReport extends VerifyReport {
+  /** Chunk to go on from; the data store's count of chunks at its end. */
+  readonly next: number;
 }
 
 export interface EngineCounters {
@@ -199,8 +211,66 @@ export interface EngineCounters {
   readonly streamsOpen: number;
   readonly lastSequence: number;
   readonly freeBytes: number;
+  readonly epoch: number;
+  /** Of files in trash/. */
+  readonly trashBytes: number;
+  /** Chunks that had to be read from the trash: the cleaner was wrong. */
+  readonly trashReads: number;
   /** Set when the engine refuses to write (I10): why. */
   readonly stopped?: string;
+}
+
+/** Why a chunk is hidden from look-ups: nothing reaches it, or its bytes are damaged. */
+export const HIDDEN_DEAD = 1;
+export const HIDDEN_DAMAGED = 2;
+
+/** A root as markRoots and probeRoots take it: fingerprint[32], length u32, depth u32; little-endian. */
+export const ROOT_SIZE = 40;
+
+export interface MarkReport {
+  /** Roots of this call that are marked with all below them; less than given only with `unresolved`. */
+  readonly done: number;
+  /** A blockmap node whose place only the view can know: hintPlaces, then go on with the roots that are left. */
+  readonly unresolved?: Uint8Array;
+  /** Chunks and blockmap nodes that this mark has taken so far, each node once, chunks once a node. */
+  readonly nodeCount: number;
+  readonly chunkCount: number;
+}
+
+/** A data store as the cleaner sees it under a mark. Chunks include blockmap nodes. */
+export interface StoreSurvey {
+  readonly isClosed: boolean;
+  readonly pinCount: number;
+  readonly keyEpoch: number;
+  readonly chunkCount: number;
+  /** Neither marked nor touched since the epoch's beginning, and not hidden as dead before. */
+  readonly deadCount: number;
+  readonly deadPlainBytes: number;
+  /** Plain bytes of all chunks, and what the whole file takes. */
+  readonly plainBytes: number;
+  readonly fileBytes: number;
+}
+
+export interface ProbeReport {
+  /** Nodes that roots and found nodes name and that no scan has met yet. */
+  readonly missingCount: number;
+  readonly nodeCount: number;
+  /** Condemned chunks that a node or root names and that have no other copy; 0 when both marks agree. */
+  readonly hitCount: number;
+  /** The first of them, packed, at most 64 (32 bytes each). */
+  readonly hits: Uint8Array;
+}
+
+export interface CopyReport {
+  /** Chunk to go on from; chunkCount of the data store when all is copied. */
+  readonly next: number;
+  readonly copiedCount: number;
+  readonly copiedPlainBytes: number;
+  readonly copiedStoredBytes: number;
+  /** Plain bytes of chunks that were not copied, because another data store has them, too. */
+  readonly duplicatePlainBytes: number;
+  /** Chunks that cannot be read: packed fingerprints. The data store has to stay then. */
+  readonly damaged: Uint8Array;
 }
 
 export interface VolumeMeasure {
@@ -360,6 +430,82 @@ export interface Binding {
   findRows(engine: EngineHandle, rows: Uint8Array, rowCount: number): number;
   /** Any thread. */
   counters(engine: EngineHandle): EngineCounters;
+
+  // --- cleaner (src/cleaner, FLOWS.md "Cleaner") ---
+  /**
+   * Begins an epoch of the cleaner: +1 in the superblock, durable. Returns it. Every fingerprint that a
+   * look-up has answered "known" for, or that was stored, counts as touched in the epochs that its stream
+   * lives in; what streams did that had ended before stays forgotten, because their commits are in the log.
+   */
+  beginEpoch(engine: EngineHandle): number;
+  /** An empty mark for about so many chunks as there are. Memory: 10 bits a chunk, 24 bytes a node. */
+  openMark(engine: EngineHandle): MarkHandle;
+  /**
+   * Marks everything below the packed roots: reads their blockmaps node by node; nodes met before are not
+   * walked again. CORRUPT: a node cannot be read; the mark is of no use then.
+   */
+  markRoots(engine: EngineHandle, mark: MarkHandle, roots: Uint8Array, rootCount: number): MarkReport;
+  closeMark(engine: EngineHandle, mark: MarkHandle): void;
+  /** What condemnStore would find. NOT_FOUND. */
+  surveyStore(engine: EngineHandle, mark: MarkHandle, id: string): StoreSurvey;
+  /**
+   * Decides, in one critical section with all look-ups: chunks of the closed data store that are neither
+   * marked nor touched are hidden as dead from now on, and answered as absent; one bit each is set in `bits`
+   * (chunk i: byte i / 8, bit i % 8; room for all chunks, zeroed). In memory only: the caller logs it, or
+   * takes it back by revealChunks. BUSY: pinned by a stream from before the epoch; not closed.
+   */
+  condemnStore(engine: EngineHandle, mark: MarkHandle, id: string, bits: Uint8Array): StoreSurvey;
+  /** Hides chunks (bit i of `bits`: chunk firstChunk + i) for the reason: after a start, or found damaged. */
+  hideChunks(engine: EngineHandle, id: string, reason: number, firstChunk: number, bits: Uint8Array): void;
+  /** Takes back what was hidden of a data store for that reason. NOT_FOUND: there is no such data store. */
+  revealChunks(engine: EngineHandle, id: string, reason: number): void;
+  /** The dead chunks of these data stores (24 bytes each, packed). 16 bytes a chunk. */
+  openProbe(engine: EngineHandle, ids: Uint8Array): ProbeHandle;
+  probeRoots(engine: EngineHandle, probe: ProbeHandle, roots: Uint8Array, rootCount: number): void;
+  /**
+   * Reads the blockmap records of one data store in the order of the file, and takes the nodes that are
+   * missing; call it for all data stores, and again while missingCount falls. Uses neither view nor index.
+   */
+  probeStore(engine: EngineHandle, probe: ProbeHandle, id: string): ProbeReport;
+  probeReport(engine: EngineHandle, probe: ProbeHandle): ProbeReport;
+  closeProbe(engine: EngineHandle, probe: ProbeHandle): void;
+  /**
+   * Copies chunks of a condemned data store that are not dead and have no other copy into new data stores,
+   * from chunk `from` on, about bytesMax plain bytes; each is read past its seal, its fingerprint checked, and
+   * sealed anew under the active key. Found at their new place at once, durable after sync.
+   */
+  copyForward(engine: EngineHandle, id: string, from: number, bytesMax: number): CopyReport;
+  /**
+   * Moves an emptied data store's file to trash/, durably; when that was done before, nothing. BUSY: pinned.
+   * INVALID: a chunk of it that is not hidden as dead has no other copy.
+   */
+  trashStore(engine: EngineHandle, id: string): void;
+  /** Brings it back, all chunks of it found again. NOT_FOUND: it is not in the trash. */
+  untrashStore(engine: EngineHandle, id: string): void;
+  /** Unlinks it from trash/, durably; when it is gone already, nothing. INVALID: it is not in the trash. */
+  reclaimStore(engine: EngineHandle, id: string): void;
+  /** Data stores in trash/, hex. */
+  listTrash(engine: EngineHandle): string[];
+  /**
+   * The data store (24 bytes each into `ids`, zeros: none) that a read of these fingerprints (32 bytes each)
+   * would go to; every table is searched. Never one in the trash.
+   */
+  locateChunks(engine: EngineHandle, fingerprints: Uint8Array, count: number, ids: Uint8Array): void;
+  /**
+   * The last resort of a read whose chunks are nowhere: are they in the trash? Those that are can be read from
+   * then on, counted in EngineCounters.trashReads: the cleaner was wrong and has to stop. Returns how many.
+   */
+  rescueChunks(engine: EngineHandle, fingerprints: Uint8Array, count: number): number;
+
+  // --- scrub ---
+  /** As verifyDataStore, for records from the one that holds chunk `from` on, about bytesMax stored bytes. */
+  scrubStore(engine: EngineHandle, id: string, from: number, bytesMax: number): ScrubReport;
+  /**
+   * Stores bytes of chunks that a copy elsewhere has given, one after another in `bytes`, rows as readRecords
+   * takes them: fingerprints are checked (CORRUPT: one does not fit, nothing is stored), then they are
+   * compressed, sealed, appended and found at their new place. Durable after sync. Returns how many.
+   */
+  admitRecords(engine: EngineHandle, rows: Uint8Array, rowCount: number, bytes: Uint8Array): number;
 
   // --- copies into and out of shared memory; pure, any thread ---
   /**

@@ -256,6 +256,8 @@ export class FakeDisk {
       damages: [...this.damagedRoots].map(root => ({
         dataStore: '',
         offset: 4096,
+        firstChunk: 0,
+        chunkCount: 1,
         reason: 'its seal does not fit',
         fingerprints: Uint8Array.from({ length: 32 }, (_, index) => (index === 0 ? root : 0)),
       })),
@@ -270,6 +272,9 @@ export class FakeDisk {
       logBytes: 0,
       residentEntries: 10,
       streamsOpen: 0,
+      epoch: 0,
+      trashBytes: 0,
+      trashReads: 0,
       lastSequence: this.groupOf(engine).log.at(-1)?.sequence ?? 0,
       ...this.counters,
     }),
