@@ -109,7 +109,7 @@ describe('the answer', () => {
   });
 });
 
-/** Every way of taking a version away or of weakening its lock; each is to be refused, or to change nothing. */
+/** Every way of taking a version away or of weakening its lock. */
 const PATHS: Record<string, (opened: Pick<Opened, 'catalog'>) => Promise<unknown>> = {
   delete: ({ catalog }) => catalog.deleteFile('c', 'f'),
   overwrite: ({ catalog }) => catalog.putFile('c', 'f', draft(99)),
@@ -127,7 +127,8 @@ describe('every path', () => {
   for (const settings of [{}, { binDays: 7 }]) {
     for (const jump of [0, 10 * YEAR_MS, -10 * YEAR_MS]) {
       for (const isRestarted of [false, true]) {
-        const when = `${JSON.stringify(settings)}, wall clock ${jump / YEAR_MS} years, restart ${isRestarted}`;
+        const years = jump / YEAR_MS;
+        const when = `${JSON.stringify(settings)}, wall clock ${years} years, restart ${isRestarted}`;
         test(`a compliance lock lets nothing happen to the version (${when})`, async () => {
           for (const [name, path] of Object.entries(PATHS)) {
             const { disk, clock, ...first } = await ready();
