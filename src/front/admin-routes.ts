@@ -3,7 +3,7 @@
  * decides.
  */
 import { StoreError } from '../base/errors.js';
-import type { GroupRequest, GroupSettings } from '../catalog/types.js';
+import type { GroupChange, GroupRequest } from '../catalog/types.js';
 import { makeToken } from './auth.js';
 import type { FrontContext } from './context.js';
 import { withoutUndefined } from './file-json.js';
@@ -50,13 +50,15 @@ export function groupChangeRoutes({ catalog }: FrontContext): Route[] {
     route({
       method: 'PATCH',
       pattern: '/api/v1/groups/{group}',
-      summary: 'Changes settings of a storage group; they hold for what is stored from now on.',
+      summary:
+        'Changes settings of a storage group; they hold for what is stored from now on. A first encryption ' +
+        'takes a passphrase and answers the recovery key, once.',
       params: schema.groupParams,
       body: schema.groupChange,
       answers: GROUP_ANSWER,
       handle: async ({ params, body }) => ({
         status: 200,
-        json: await catalog.updateGroup(params.group, body as Partial<GroupSettings>),
+        json: await catalog.updateGroup(params.group, groupChange(body)),
       }),
     }),
     route({
@@ -121,6 +123,10 @@ export function groupKeyRoutes({ catalog }: FrontContext): Route[] {
       },
     }),
   ];
+}
+
+function groupChange({ keyFile, ...rest }: { keyFile?: string | undefined }): GroupChange {
+  return { ...rest, ...decodedKeyFile(keyFile) } as GroupChange;
 }
 
 function decodedKeyFile(base64: string | undefined): { keyFile?: Uint8Array } {
