@@ -96,6 +96,10 @@ export const VIEW_BATCH_MAX = 8192;
 // --- cleaner, scrub ---
 /** Chunks whose bits one CONDEMN or QUARANTINE record holds: 60 000 bytes of bits. */
 export const CONDEMN_CHUNKS_MAX = 480_000;
+/** Rest for each millisecond of work while ingest or restores run: a sixth of the time is worked. */
+export const PACER_REST_FACTOR = 5;
+/** One rest: a unit of work that a slow disk has drawn out does not stop the flow for minutes. */
+export const PACER_REST_MS_MAX = 5000;
 
 // --- restore ---
 /** Segments read ahead of what the client has taken. */
