@@ -17,7 +17,7 @@ import {
 import type { FileRecord, OpenGroup } from '../catalog/types.js';
 import type { Slab } from '../workers/slabs.js';
 import { DigestCheck } from './digest-check.js';
-import { hintRows, lostRow } from './places.js';
+import { hintRows, lostRow, rescueRows } from './places.js';
 import { type RowPart, RowWindow } from './row-window.js';
 
 export interface ByteRange {
@@ -202,8 +202,10 @@ export class Download {
 
   async #read(slab: Slab, part: RowPart): Promise<void> {
     if (await this.#readResident(slab, part)) return;
-    await hintRows(this.#group, slab.rows, part.rowCount);
-    if (await this.#readResident(slab, part)) return;
+    for (const resolve of [hintRows, rescueRows]) {
+      await resolve(this.#group, slab.rows, part.rowCount);
+      if (await this.#readResident(slab, part)) return;
+    }
     throw lostRow(slab.rows, part.rowCount);
   }
 
