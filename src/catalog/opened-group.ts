@@ -86,6 +86,11 @@ export class OpenedGroup implements OpenGroup {
     return this.#parts.entry.name;
   }
 
+  /** Of its files. */
+  get directory(): string {
+    return this.#parts.entry.path;
+  }
+
   get engine(): EngineHandle {
     return this.#parts.report.engine;
   }

@@ -47,6 +47,24 @@ export interface GroupInfo extends GroupSettings {
   readonly failure?: string;
 }
 
+/** How the cleaners of all groups work by themselves; in the system file. */
+export interface CleanerSettings {
+  /** Nothing begins by itself nor when asked for. */
+  readonly isPaused: boolean;
+  /** So long trash lies at least. */
+  readonly holdHours: number;
+  /** Empty: whenever a group is idle. */
+  readonly windows: readonly CleanerWindow[];
+}
+
+/** A weekly window, UTC. */
+export interface CleanerWindow {
+  /** 0: Monday. */
+  readonly day: number;
+  readonly fromMinute: number;
+  readonly minutes: number;
+}
+
 /** What the flows need of an open group. */
 export interface OpenGroup {
   readonly name: string;
