@@ -132,9 +132,14 @@ export class OpenedGroup implements OpenGroup {
     return this.#parts.state.config ?? this.#parts.entry.settings;
   }
 
-  /** How long nothing has been committed. */
+  /**
+   * How long nothing has been committed; 0 while a stream of any group on the lane holds a slab, because
+   * background work takes the cores that its segments need.
+   */
   get idleMs(): number {
-    return this.queue.isIdle ? this.#parts.context.clock.monotonicMs() - this.#lastCommitMs : 0;
+    const { slabs } = this.lane;
+    const isBusy = !this.queue.isIdle || slabs.free < slabs.countMax;
+    return isBusy ? 0 : this.#parts.context.clock.monotonicMs() - this.#lastCommitMs;
   }
 
   isResident(): boolean {
