@@ -272,5 +272,7 @@ export const RESTORE_BACKLOG_MAX = 8 * MIB;
 export const ANSWER_SIZE_MAX = 16 * MIB;
 /** Redrawing of the progress bar. */
 export const PROGRESS_INTERVAL_MS = 200;
+/** The server is asked this often whether a cycle of the cleaner is over. */
+export const CLEANER_POLL_INTERVAL_MS = 500;
 /** The server is asked this often what an upload saves, while a progress bar is shown. */
 export const SAVING_INTERVAL_MS = 1000;

@@ -189,10 +189,9 @@ export class Cleaner implements GroupService {
   #makeWork(signal: AbortSignal): Work {
     const { context, group } = this.#parameters;
     const { clock, onEvent } = context;
-    const { slabs } = group.lane;
     const pacer = new Pacer({
       clock,
-      isForegroundBusy: () => slabs.free < slabs.countMax || group.idleMs < BACKGROUND_IDLE_MS,
+      isForegroundBusy: () => group.idleMs < BACKGROUND_IDLE_MS,
       restFactor: PACER_REST_FACTOR,
       signal,
     });

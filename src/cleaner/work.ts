@@ -100,9 +100,9 @@ export class Work {
     return this.#pacer.paced(work);
   }
 
-  /** Durable, and applied to the group's state. */
+  /** Durable, and applied to the group's state. Nobody waits for it: the group counts as idle all the same. */
   commit(...records: readonly LogRecord[]): Promise<void> {
-    return this.group.commit(recordsChange(records));
+    return this.group.queue.submit(recordsChange(records));
   }
 
   begin(phase: Phase, total = 0): void {
