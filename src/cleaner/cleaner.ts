@@ -1,6 +1,6 @@
 /**
- * The cleaner of one open group: one cycle at a time, by itself when there is reason (schedule.ts), or when it
- * is asked to. What stops a cycle is told; a brake lasts until an operator releases it. Main thread only.
+ * The cleaner of one open group: one cycle at a time, by itself when there is reason (schedule.ts), or when
+ * it is asked to. What stops a cycle is told; a brake lasts until an operator releases it. Main thread only.
  */
 
 import type { Timer } from '../base/clock.js';

@@ -107,7 +107,7 @@ async function markBatch(work: Work, handle: MarkHandle, rows: readonly FileRow[
   work.progress.done += rows.length;
 }
 
-/** One of the rows cannot be marked: which one? The mark is of no use any more, so walking it again harms nobody. */
+/** One of the rows cannot be marked: which? The mark is of no use any more, so that it may be walked again. */
 async function blame(
   work: Work,
   handle: MarkHandle,
