@@ -43,6 +43,8 @@ export class OpenedGroup implements OpenGroup {
   readonly queue: CommitQueue;
   readonly placeMarks = new PlaceMarks();
   #lastCommitMs: number;
+  /** Of the first record that the log still gives. */
+  #firstSequence: number;
   #isRebuilding = false;
 
   private constructor(parts: Parts) {
@@ -57,6 +59,7 @@ export class OpenedGroup implements OpenGroup {
       condemnView: () => condemnView(parts.view),
     });
     this.#lastCommitMs = context.clock.monotonicMs();
+    this.#firstSequence = report.firstSequence;
   }
 
   /** BUSY: another process has it. CORRUPT, IO, DENIED as attach. */
@@ -101,6 +104,11 @@ export class OpenedGroup implements OpenGroup {
 
   get report(): AttachReport {
     return this.#parts.report;
+  }
+
+  /** Encrypted later, and records from before still lie in the log in the clear. */
+  get hasClearLog(): boolean {
+    return this.#parts.report.sealedFrom > this.#firstSequence;
   }
 
   get replayed(): ReplayReport {
@@ -186,7 +194,12 @@ export class OpenedGroup implements OpenGroup {
   /** What the log can give from its first to its last durable record. */
   get replayTarget(): ReplayTarget {
     const { lane, report, state } = this.#parts;
-    return { lane, engine: report.engine, firstSequence: report.firstSequence, lastSequence: state.sequence };
+    return { lane, engine: report.engine, firstSequence: this.#firstSequence, lastSequence: state.sequence };
+  }
+
+  /** The log is read from this checkpoint on; what lies before the one before may go. */
+  async setCheckpoint(begin: number, previousBegin: number): Promise<void> {
+    this.#firstSequence = await this.lane.call('setCheckpoint', this.engine, begin, previousBegin);
   }
 
   /** The view is being made anew: what it says now is not the whole. */
@@ -272,7 +285,10 @@ async function openState(
       ...(keyring.isEncrypted ? { viewKey: keyring.ring.viewKey } : {}),
       ...(context.openStore === undefined ? {} : { openStore: context.openStore }),
     });
-  if (context.discardViews?.has(entry.name) === true) await removeDirectory(viewDirectory);
+  // A view from before the group was encrypted is clear: it goes while the clear part of the log is there.
+  const mayBeClear = report.sealedFrom > Math.max(report.firstSequence, 1);
+  const mustDiscard = context.discardViews?.has(entry.name) === true || mayBeClear;
+  if (mustDiscard && context.isReadOnly !== true) await removeDirectory(viewDirectory);
   let opened = await open();
   noteReplaced(context, entry, opened);
   try {
