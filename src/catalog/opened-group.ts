@@ -4,7 +4,7 @@
  */
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import type { Keyring } from '../keys/keyring.js';
-import type { AttachReport, DiskHandle, EngineHandle } from '../native/binding.js';
+import type { AttachReport, BlockmapRoot, DiskHandle, EngineHandle } from '../native/binding.js';
 import { DATA_STORE_ID_SIZE, FINGERPRINT_SIZE } from '../native/binding.js';
 import type { KvStore } from '../view/kv.js';
 import { condemnView, type OpenedView, openView } from '../view/open-view.js';
@@ -42,6 +42,7 @@ export class OpenedGroup implements OpenGroup {
   readonly #parts: Parts;
   readonly queue: CommitQueue;
   readonly placeMarks = new PlaceMarks();
+  readonly openReads = new Set<BlockmapRoot>();
   #lastCommitMs: number;
   /** Of the first record that the log still gives. */
   #firstSequence: number;
