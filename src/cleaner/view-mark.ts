@@ -1,12 +1,13 @@
 /**
- * Mark 1: all files as they are at one moment, taken from the view while nothing is committed, and everything
- * below their blockmaps. The walk counts only when it met exactly what the commits have counted: an iterator
+ * Mark 1: all files and what lies in recycle bins, as they are at one moment, taken from the view while
+ * nothing is committed, and everything below their blockmaps. The walk counts only when it met exactly what the commits have counted: an iterator
  * that ends early, a listing that lacks a row, a row that is another's ends the cycle.
  */
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import { CLEANER_ROOTS_MAX } from '../base/limits.js';
+import { containerRow } from '../catalog/container-table.js';
 import { NodeHints } from '../catalog/node-hints.js';
-import { type FileRow, RecordType } from '../catalog/record.js';
+import type { FileRow } from '../catalog/record.js';
 import { SetDigest } from '../catalog/set-digest.js';
 import { type MarkHandle, ROOT_SIZE } from '../native/binding.js';
 import { packRoots, type Root } from './roots.js';
@@ -53,17 +54,15 @@ async function takeSnapshot({ group }: Work): Promise<Snapshot> {
   let snapshot: Snapshot | undefined;
   await queue.exclusive(async () => {
     const digest = new SetDigest();
-    for (const { id: containerId, name, createdMs } of state.containers.values()) {
-      digest.add({ type: RecordType.CHECKPOINT_CONTAINER, containerId, name, createdMs });
-    }
+    for (const container of state.containers.values()) digest.add(containerRow(container));
     snapshot = {
-      files: state.index.scan(),
+      files: state.scanAll(),
       reads: [...group.openReads],
       digest,
       wanted: state.digest,
-      fileCount: state.totals.files,
+      fileCount: state.totals.files + state.binTotals.files,
       duplicateBytes: state.mark.duplicateBytes,
-      totalNewBytes: state.totals.newBytes,
+      totalNewBytes: state.totals.newBytes + state.binTotals.newBytes,
     };
   });
   return snapshot!;
