@@ -96,6 +96,16 @@ export const VIEW_BATCH_MAX = 8192;
 // --- cleaner, scrub ---
 /** Chunks whose bits one CONDEMN or QUARANTINE record holds: 60 000 bytes of bits. */
 export const CONDEMN_CHUNKS_MAX = 480_000;
+/** Stored bytes of one step of scrub or verify: some 20 ms of a worker. */
+export const SCRUB_STEP_BYTES = 4 * MIB;
+/** Damaged chunks without another copy that are followed to the files that need them: 60 bytes each. */
+export const DAMAGED_CHUNKS_MAX = 500_000;
+/** Damages of a group that one report names. */
+export const DAMAGES_NAMED_MAX = 10_000;
+/** Chunks that reads have found damaged and scrub has not looked at yet. */
+export const DAMAGE_REPORTS_MAX = 65_536;
+/** Chunks that a source of repair is asked for at a time, a segment's bytes at most. */
+export const REPAIR_BATCH_CHUNKS = 256;
 /** Rest for each millisecond of work while ingest or restores run: a sixth of the time is worked. */
 export const PACER_REST_FACTOR = 5;
 /** One rest: a unit of work that a slow disk has drawn out does not stop the flow for minutes. */

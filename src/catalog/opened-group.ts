@@ -11,11 +11,14 @@ import { condemnView, type OpenedView, openView } from '../view/open-view.js';
 import type { Lane } from '../workers/pool.js';
 import { type Change, CommitQueue } from './commit-queue.js';
 import type { CatalogContext } from './context.js';
+import { DamageReports } from './damage-reports.js';
 import { ClearFileIndex, type FileIndex } from './file-index.js';
 import { SealedFileIndex } from './file-index-sealed.js';
 import { GroupState } from './group-state.js';
 import { placeKey } from './places.js';
+import { Quarantine } from './quarantine.js';
 import type { Settings } from './record.js';
+import type { RepairSource } from './repair-source.js';
 import { type ReplayReport, type ReplayTarget, rebuild, replay } from './replay.js';
 import { SpaceReserve } from './reserve.js';
 import { SpaceGate } from './space.js';
@@ -39,6 +42,10 @@ interface Parts {
 export class OpenedGroup implements OpenGroup {
   readonly #parts: Parts;
   readonly queue: CommitQueue;
+  readonly quarantine: Quarantine;
+  readonly damageReports = new DamageReports();
+  /** Beyond the group's own copies, in the order in which they are asked: replicas, the cloud. */
+  readonly repairSources: RepairSource[] = [];
   #lastCommitMs: number;
   #isRebuilding = false;
 
@@ -53,6 +60,7 @@ export class OpenedGroup implements OpenGroup {
       },
       condemnView: () => condemnView(parts.view),
     });
+    this.quarantine = new Quarantine(this, context.onEvent);
     this.#lastCommitMs = context.clock.monotonicMs();
   }
 
@@ -84,6 +92,10 @@ export class OpenedGroup implements OpenGroup {
 
   get engine(): EngineHandle {
     return this.#parts.report.engine;
+  }
+
+  get directory(): string {
+    return this.#parts.entry.path;
   }
 
   get disk(): DiskHandle {
@@ -147,6 +159,10 @@ export class OpenedGroup implements OpenGroup {
   admitIngest(): void {
     if (this.queue.failure !== undefined) throw this.queue.failure;
     this.space.admit(this.settings.quotaBytes);
+  }
+
+  reportDamage(fingerprints: Uint8Array): void {
+    this.damageReports.add(fingerprints);
   }
 
   /** Makes a change durable and visible. */

@@ -66,6 +66,8 @@ export interface OpenGroup {
    * stopped writing.
    */
   admitIngest(): void;
+  /** A read has found these damaged (packed fingerprints of chunks or blockmap nodes): scrub looks at them. */
+  reportDamage(fingerprints: Uint8Array): void;
 }
 
 export interface ContainerInfo {

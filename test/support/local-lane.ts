@@ -87,12 +87,17 @@ export interface LocalGroup extends OpenGroup {
   readonly fake: FakeBinding;
   /** Set: ingest is refused with it. */
   refusal: StoreError | undefined;
+  /** What reads have said to be damaged: packed fingerprints. */
+  readonly reported: Uint8Array[];
 }
 
 export function localGroup(slabCount: number, workerCount = 2): LocalGroup {
   const lane = new LocalLane(slabCount, workerCount);
   const { fake } = lane;
+  const reported: Uint8Array[] = [];
   return {
+    reported,
+    reportDamage: fingerprints => void reported.push(fingerprints),
     name: 'group',
     engine: 1,
     lane,
