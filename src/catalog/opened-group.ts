@@ -15,7 +15,9 @@ import { DamageReports } from './damage-reports.js';
 import { ClearFileIndex, type FileIndex } from './file-index.js';
 import { SealedFileIndex } from './file-index-sealed.js';
 import { GroupState } from './group-state.js';
-import { placeKey } from './places.js';
+import { hideChunks } from './hidden-chunks.js';
+import { firstLost, locate } from './located-chunks.js';
+import { PlaceMarks, placeKey } from './places.js';
 import { Quarantine } from './quarantine.js';
 import type { Settings } from './record.js';
 import type { RepairSource } from './repair-source.js';
@@ -46,6 +48,7 @@ export class OpenedGroup implements OpenGroup {
   readonly damageReports = new DamageReports();
   /** Beyond the group's own copies, in the order in which they are asked: replicas, the cloud. */
   readonly repairSources: RepairSource[] = [];
+  readonly placeMarks = new PlaceMarks();
   #lastCommitMs: number;
   #isRebuilding = false;
 
@@ -76,6 +79,7 @@ export class OpenedGroup implements OpenGroup {
       const space = await SpaceGate.open(lane, engine, context.clock, reserve);
       if (context.isReadOnly !== true) await space.begin();
       const opened = await openState(context, entry, keyring, lane, report);
+      await hideStored(context, entry, lane, engine, opened.state);
       const group = new OpenedGroup({ context, entry, keyring, lane, report, space, ...opened });
       await group.#applySettings();
       return group;
@@ -156,6 +160,20 @@ export class OpenedGroup implements OpenGroup {
     return places;
   }
 
+  async rescue(fingerprints: Uint8Array): Promise<Uint8Array> {
+    const found = await locate(this.lane, this.engine, fingerprints);
+    if (found.ids.length > 0) await this.lane.call('hintPlaces', this.engine, found.ids);
+    const count = found.absent.length / FINGERPRINT_SIZE;
+    if (count === 0) return found.absent;
+    const rescued = await this.lane.call('rescueChunks', this.engine, found.absent, count);
+    if (rescued > 0) {
+      const message = `${rescued} chunks had to be read from the trash: the cleaner was wrong and stops`;
+      this.#parts.context.onEvent({ level: 'error', group: this.name, message });
+    }
+    if (rescued === count) return new Uint8Array(0);
+    return firstLost(this.lane, this.engine, found.absent);
+  }
+
   admitIngest(): void {
     if (this.queue.failure !== undefined) throw this.queue.failure;
     this.space.admit(this.settings.quotaBytes);
@@ -175,6 +193,11 @@ export class OpenedGroup implements OpenGroup {
   get replayTarget(): ReplayTarget {
     const { lane, report, state } = this.#parts;
     return { lane, engine: report.engine, firstSequence: report.firstSequence, lastSequence: state.sequence };
+  }
+
+  /** The view is being made anew: what it says now is not the whole. */
+  get isRebuilding(): boolean {
+    return this.#isRebuilding;
   }
 
   /** Makes the view anew from the log while nothing is committed; reads are answered BUSY meanwhile. */
@@ -312,5 +335,19 @@ function reportRecovery(context: CatalogContext, entry: GroupEntry, report: Atta
   }
   for (const { id, reason } of report.damaged) {
     context.onEvent({ level: 'error', group: entry.name, message: `data store ${id} is damaged: ${reason}` });
+  }
+}
+
+/** Chunks that the log condemns or names damaged are hidden before the group admits anything. */
+async function hideStored(
+  context: CatalogContext,
+  entry: GroupEntry,
+  lane: Lane,
+  engine: EngineHandle,
+  state: GroupState,
+): Promise<void> {
+  for (const { id } of await hideChunks(lane, engine, state.stores)) {
+    const message = `data store ${id}, of which the log knows, is not there`;
+    context.onEvent({ level: 'warn', group: entry.name, message });
   }
 }

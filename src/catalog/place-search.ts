@@ -1,8 +1,7 @@
 /**
- * Chunks and blockmap nodes whose place is not resident, for everything that reads files: restore, verify,
- * scrub. First the view is asked which data stores hold them, and the engine is told to load those. What the
- * view does not know, or has wrong, is looked for in the trash: a chunk that has to be read from there stops
- * the cleaner. Only what is not there either is lost: CORRUPT.
+ * Chunks whose place is not resident, for everything that reads files: restore and scrub. First the view is
+ * asked which data stores hold them, and the engine is told to load those; what the view does not know, or no
+ * longer rightly, is searched for everywhere, the trash included. What is nowhere is lost: CORRUPT.
  */
 import { StoreError } from '../base/errors.js';
 import {
@@ -15,45 +14,25 @@ import {
 } from '../native/binding.js';
 import type { OpenGroup } from './types.js';
 
-/** One search, asked again each time that the read it is made for has not found something still. */
+/** Of one read, which asks again as long as it does not find something. */
 export class PlaceSearch {
-  readonly #group: Pick<OpenGroup, 'engine' | 'lane' | 'places'>;
-  #node: Uint8Array | undefined;
-  #hasAskedView = false;
-  #hasAskedTrash = false;
+  readonly #group: OpenGroup;
+  #tries = 0;
 
-  constructor(group: Pick<OpenGroup, 'engine' | 'lane' | 'places'>) {
+  constructor(group: OpenGroup) {
     this.#group = group;
   }
 
-  /** Tells the engine where a blockmap node is. Another node than the last one is a search of its own. */
-  async node(node: Uint8Array): Promise<void> {
-    if (this.#node === undefined || Buffer.compare(node, this.#node) !== 0) {
-      this.#node = node.slice();
-      this.#hasAskedView = false;
-      this.#hasAskedTrash = false;
-    }
-    await this.#ask('blockmap node', this.#node);
-  }
-
-  /** The same for the rows that are STATE_UNKNOWN; they are made STATE_KNOWN for the next try. */
+  /** Resolves the rows that are STATE_UNKNOWN, and makes them STATE_KNOWN for the next try. */
   async rows(rows: Uint8Array, rowCount: number): Promise<void> {
-    await this.#ask('chunk', takeUnknown(rows, rowCount));
+    const fingerprints = takeUnknown(rows, rowCount);
+    this.#tries += 1;
+    if (this.#tries > 2) throw lost(fingerprints.subarray(0, FINGERPRINT_SIZE));
+    await this.#rescue(this.#tries === 1 ? await this.#hint(fingerprints) : fingerprints);
   }
 
-  async #ask(what: string, fingerprints: Uint8Array): Promise<void> {
-    if (!this.#hasAskedView) {
-      this.#hasAskedView = true;
-      const absent = await this.#askView(fingerprints);
-      if (absent.length === 0) return;
-      await this.#askTrash(what, absent);
-    } else {
-      await this.#askTrash(what, fingerprints);
-    }
-  }
-
-  /** Those of the fingerprints that the view does not know. */
-  async #askView(fingerprints: Uint8Array): Promise<Uint8Array> {
+  /** Those that the view does not know. */
+  async #hint(fingerprints: Uint8Array): Promise<Uint8Array> {
     const { engine, lane } = this.#group;
     const places = await this.#group.places(fingerprints);
     const absent: Uint8Array[] = [];
@@ -67,13 +46,10 @@ export class PlaceSearch {
     return packed(absent);
   }
 
-  async #askTrash(what: string, fingerprints: Uint8Array): Promise<void> {
-    const { engine, lane } = this.#group;
-    const count = fingerprints.length / FINGERPRINT_SIZE;
-    const isAgain = this.#hasAskedTrash;
-    this.#hasAskedTrash = true;
-    const found = isAgain ? 0 : await lane.call('rescueChunks', engine, fingerprints, count);
-    if (found === 0) throw lost(what, fingerprints.subarray(0, FINGERPRINT_SIZE));
+  async #rescue(fingerprints: Uint8Array): Promise<void> {
+    if (fingerprints.length === 0) return;
+    const nowhere = await this.#group.rescue(fingerprints);
+    if (nowhere.length > 0) throw lost(nowhere);
   }
 }
 
@@ -92,6 +68,6 @@ function packed(parts: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-function lost(what: string, fingerprint: Uint8Array): StoreError {
-  return new StoreError('CORRUPT', `${what} ${Buffer.from(fingerprint).toString('hex')} is in no data store`);
+function lost(fingerprint: Uint8Array): StoreError {
+  return new StoreError('CORRUPT', `chunk ${Buffer.from(fingerprint).toString('hex')} is in no data store`);
 }

@@ -14,8 +14,8 @@ import {
 import { sharedBytes } from '../workers/shared-bytes.js';
 import { rowLength } from '../workers/verbs.js';
 import { type DamagedChunks, nameOf } from './damaged-chunks.js';
+import { NodeHints } from './node-hints.js';
 import type { OpenedGroup } from './opened-group.js';
-import { PlaceSearch } from './place-search.js';
 import type { FileRow } from './record.js';
 import type { WantedChunk } from './repair-source.js';
 
@@ -54,11 +54,11 @@ export class ReferenceCheck {
     const { lane, engine } = this.#group;
     const { root, rootLength, depth } = file;
     const map = { root: new Uint8Array(root), rootLength, depth };
-    const search = new PlaceSearch(this.#group);
+    const hints = new NodeHints(this.#group);
     for (;;) {
       const report = await lane.call('readRows', engine, map, offset, file.size - offset, this.#rows);
       if (report.unresolved === undefined) return report;
-      await search.node(report.unresolved);
+      await hints.resolve(report.unresolved);
     }
   }
 
@@ -89,7 +89,7 @@ export class ReferenceCheck {
       this.#rows[at + ROW_STATE_OFFSET] = STATE_KNOWN;
       count += 1;
     }
-    await lane.call('rescueChunks', engine, fingerprints, count);
+    await this.#group.rescue(fingerprints);
     return lane.call('findRows', engine, this.#rows, rowCount);
   }
 }

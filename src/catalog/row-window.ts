@@ -7,7 +7,7 @@ import { StoreError } from '../base/errors.js';
 import { SEGMENT_SIZE_MAX } from '../base/limits.js';
 import { type BlockmapRoot, ROW_SIZE, type RowsReport } from '../native/binding.js';
 import { rowLength } from '../workers/verbs.js';
-import { PlaceSearch } from './place-search.js';
+import { NodeHints } from './node-hints.js';
 import type { OpenGroup } from './types.js';
 
 /** A segment's worth of rows, at the start of a slab's row memory. */
@@ -22,7 +22,7 @@ export interface RowPart {
 const NONE = new Uint8Array(0);
 
 export class RowWindow {
-  readonly #group: Pick<OpenGroup, 'engine' | 'lane' | 'places'>;
+  readonly #group: OpenGroup;
   readonly map: BlockmapRoot;
   /** Of the file; where the next batch of rows begins. */
   #offset: number;
@@ -31,11 +31,7 @@ export class RowWindow {
   #given = 0;
   #skip = 0;
 
-  constructor(
-    group: Pick<OpenGroup, 'engine' | 'lane' | 'places'>,
-    map: BlockmapRoot,
-    range: { offset: number; length: number },
-  ) {
+  constructor(group: OpenGroup, map: BlockmapRoot, range: { offset: number; length: number }) {
     this.#group = group;
     // A root decoded out of a log payload would take all of that payload along to the worker.
     this.map = { ...map, root: new Uint8Array(map.root) };
@@ -58,14 +54,14 @@ export class RowWindow {
     assert(this.isEmpty && !this.isExhausted, 'a window is refilled when it is empty, and not at the end');
     const { engine, lane } = this.#group;
     const length = this.#end - this.#offset;
-    const search = new PlaceSearch(this.#group);
+    const hints = new NodeHints(this.#group);
     for (;;) {
       const report = await lane.call('readRows', engine, this.map, this.#offset, length, memory);
       if (report.unresolved === undefined) {
         this.accept(report, memory);
         return;
       }
-      await search.node(report.unresolved);
+      await hints.resolve(report.unresolved);
     }
   }
 

@@ -62,6 +62,12 @@ export interface OpenGroup {
    */
   places(fingerprints: Uint8Array): Promise<Uint8Array>;
   /**
+   * The last resort of a read, before CORRUPT: searches the tables of all data stores, then the trash, for
+   * packed fingerprints. What is found can be read from then on. Answers the first that is nowhere, or
+   * nothing.
+   */
+  rescue(fingerprints: Uint8Array): Promise<Uint8Array>;
+  /**
    * Throws NO_SPACE when the volume is at its floor or the quota is used up; BUSY, IO when the group has
    * stopped writing.
    */

@@ -84,6 +84,7 @@ export const SHARED_ARGUMENTS: { readonly [V in LaneVerb]?: readonly number[] } 
   readRecords: [1, 3],
   readFingerprints: [3],
   findRows: [1],
+  condemnStore: [3],
   locateChunks: [3],
   admitRecords: [1, 3],
   digestUpdate: [1],
