@@ -98,6 +98,22 @@ export const VIEW_BATCH_MAX = 8192;
 export const CONDEMN_CHUNKS_MAX = 480_000;
 /** Stored bytes of one step of scrub or verify: some 20 ms of a worker. */
 export const SCRUB_STEP_BYTES = 4 * MIB;
+/** Every record is read once in so long. */
+export const SCRUB_PERIOD_MS = 7 * 24 * 3600_000;
+/** All references are looked for once in so long. */
+export const SCRUB_REFERENCES_MS = 24 * 3600_000;
+/** Every file is read as a whole once in so long; new ones at once. */
+export const SCRUB_FILES_MS = 100 * 24 * 3600_000;
+/** Scrub looks this often for what is due: closed data stores are read back within the minute. */
+export const SCRUB_TICK_MS = 60_000;
+/** How far scrub is gets durable this often; what it did since, it does again after a crash. */
+export const SCRUB_SAVE_MS = 30_000;
+/** Data stores that are known to have been read back; the oldest ones beyond are read again after a restart. */
+export const SCRUB_CHECKED_MAX = 100_000;
+/** Files that one event or status of scrub names. */
+export const SCRUB_FILES_NAMED_MAX = 100;
+/** Lost chunks that one pass over the references asks the sources of repair for. */
+export const REPAIR_CHUNKS_MAX = 65_536;
 /** Damaged chunks without another copy that are followed to the files that need them: 60 bytes each. */
 export const DAMAGED_CHUNKS_MAX = 500_000;
 /** Damages of a group that one report names. */
@@ -171,7 +187,11 @@ export const GRACE_SECONDS_DEFAULT = 10;
 export const AUTH_FAILURES_MAX = 30;
 /** Uploads whose progress can be asked for; further ones go on without. */
 export const UPLOADS_NAMED_MAX = 4096;
-export const UPLOAD_NAME_LENGTH_MAX = 64;
+export const WORK_NAME_LENGTH_MAX = 64;
+/** Checks whose progress can be asked for; further ones go on without. */
+export const JOBS_NAMED_MAX = 64;
+/** Long work looks this often whether its client is there still. */
+export const CLIENT_CHECK_MS = 500;
 
 // --- keys ---
 export const PASSPHRASE_SIZE_MAX = 255;

@@ -267,7 +267,10 @@ async function openState(
   lane: Lane,
   report: AttachReport,
 ): Promise<{ view: KvStore; state: GroupState; replayed: ReplayReport }> {
-  const target: ReplayTarget = { lane, ...report };
+  const told = context.onProgress;
+  const onProgress = (done: number, total: number) =>
+    told?.({ group: entry.name, stage: 'log', done, total });
+  const target: ReplayTarget = { lane, onProgress, ...report };
   const removeDirectory = (directory: string) => lane.call('removeTree', directory, context.disk);
   const viewDirectory = `${entry.path}/view`;
   const open = () =>

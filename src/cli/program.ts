@@ -10,6 +10,7 @@ import { registerContainer } from './container-commands.js';
 import { registerFiles } from './file-commands.js';
 import { registerGroup } from './group-commands.js';
 import { type Rebuild, registerMaintenance } from './maintenance-commands.js';
+import { registerScrub } from './scrub-commands.js';
 import type { ServeFlags } from './serve-settings.js';
 import { registerStatistics } from './statistics.js';
 import { registerTransfers } from './transfer-commands.js';
@@ -44,6 +45,7 @@ export function buildProgram(serverSide: ServerSide): Command {
   registerGroup(program);
   registerStatistics(program);
   registerUser(program);
+  registerScrub(program);
   registerMaintenance(program, serverSide.rebuild);
   for (const command of allCommands(program)) command.copyInheritedSettings(program);
   return program;

@@ -14,6 +14,7 @@ import {
   userRoutes,
 } from './admin-routes.js';
 import { Authority } from './auth.js';
+import { checkRoutes } from './check-routes.js';
 import type { FrontContext, Streams } from './context.js';
 import { fileRoutes } from './file-routes.js';
 import type { HttpHandlers } from './http.js';
@@ -36,7 +37,7 @@ const STREAMS: Streams = {
 };
 
 export function createFront(context: FrontContext): Front {
-  const metrics = new FrontMetrics(context.catalog satisfies Catalog);
+  const metrics = new FrontMetrics(context.catalog satisfies Catalog, context.scrub);
   const streams = context.streams ?? STREAMS;
   const uploads = new NamedUploads();
   const state = { isStopping: false, startMs: context.clock.monotonicMs() };
@@ -49,6 +50,7 @@ export function createFront(context: FrontContext): Front {
     ...containerRoutes(context),
     ...userRoutes(context),
     ...reportRoutes(context),
+    ...checkRoutes(context),
     ...serviceRoutes(context, metrics, state),
   ];
   routes.push(openApiRoute(routes, context.system.version));

@@ -4,6 +4,7 @@
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ByteStatistics, Catalog, FileRecord, GroupInfo } from '../catalog/types.js';
+import type { ScrubAccess, ScrubFigures } from './context.js';
 
 /** Bytes as they pass. */
 export interface Traffic {
@@ -20,6 +21,17 @@ const GROUP_GAUGES: Readonly<Record<string, keyof ByteStatistics>> = {
   chunks: 'chunks',
   data_stores: 'dataStores',
 };
+const SCRUB_GAUGES: Readonly<Record<string, Exclude<keyof ScrubFigures, 'group'>>> = {
+  read_bytes: 'bytesRead',
+  read_files: 'filesRead',
+  round_percent: 'roundPercent',
+  unread_data_stores: 'unreadDataStores',
+  quarantined_chunks: 'quarantinedChunks',
+  healed_chunks: 'healedChunks',
+  repaired_chunks: 'repairedChunks',
+  lost_chunks: 'lostChunks',
+  damaged_files: 'damagedFiles',
+};
 const SECONDS = [0.001, 0.005, 0.025, 0.1, 0.5, 2, 10, 60, 600];
 
 export class FrontMetrics implements Traffic {
@@ -32,8 +44,9 @@ export class FrontMetrics implements Traffic {
   readonly #storedBytes: Counter;
   readonly #savedBytes: Counter;
   readonly #refreshGroups: () => Promise<void>;
+  readonly #refreshScrub: () => Promise<void>;
 
-  constructor(catalog: Catalog) {
+  constructor(catalog: Catalog, scrub: ScrubAccess) {
     const registers = [this.#registry];
     const counter = (name: string, help: string) => new Counter({ name: `granary_${name}`, help, registers });
     this.#requests = new Counter({
@@ -50,6 +63,7 @@ export class FrontMetrics implements Traffic {
     this.#storedBytes = counter('ingest_stored_bytes_total', 'Bytes that new chunks took in data stores.');
     this.#savedBytes = counter('ingest_dedup_saved_bytes_total', 'Bytes that were known already.');
     this.#refreshGroups = groupGauges(catalog, this.#registry);
+    this.#refreshScrub = scrubGauges(scrub, this.#registry);
   }
 
   received(bytes: number): void {
@@ -73,6 +87,7 @@ export class FrontMetrics implements Traffic {
 
   async text(): Promise<{ type: string; text: string }> {
     await this.#refreshGroups();
+    await this.#refreshScrub();
     return { type: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 }
@@ -95,5 +110,21 @@ function groupGauges(catalog: Catalog, registry: Registry): () => Promise<void> 
   return async () => {
     for (const gauge of [usable, ...gauges.map(([, made]) => made)]) gauge.reset();
     await Promise.all(catalog.listGroups().map(refresh));
+  };
+}
+
+/** The same of scrub. */
+function scrubGauges(scrub: ScrubAccess, registry: Registry): () => Promise<void> {
+  const gauges = Object.entries(SCRUB_GAUGES).map(([name, field]) => {
+    const help = `Of scrub in the storage group: ${field}.`;
+    const parts = { labelNames: ['group'], registers: [registry] };
+    return [field, new Gauge({ name: `granary_scrub_${name}`, help, ...parts })] as const;
+  });
+  return async () => {
+    const all = await scrub.status();
+    for (const [field, gauge] of gauges) {
+      gauge.reset();
+      for (const figures of all) gauge.set({ group: figures.group }, figures[field]);
+    }
   };
 }

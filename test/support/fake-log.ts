@@ -56,6 +56,10 @@ export class FakeDisk {
   /** First bytes of roots (see draft) whose chunks cannot be found, or lie in a damaged record. */
   readonly lostRoots = new Set<number>();
   readonly damagedRoots = new Set<number>();
+  /** That made a data store; 1 when it is not said. */
+  readonly incarnations = new Map<string, number>();
+  /** Data stores that have no damage, whatever damagedRoots says: those made by repair. */
+  readonly repaired = new Set<string>();
   /** What is hidden: data store, reason, chunk. */
   readonly hidden = new Set<string>();
   readonly #failures: { verb: string; count: number; error: StoreError; isAfter: boolean }[] = [];
@@ -121,7 +125,20 @@ export class FakeDisk {
       if (isDue) throw failure.error;
       return result;
     };
-    return { name, call, close: async () => {} } as unknown as Lane;
+    const slabs = { free: 1, countMax: 1 };
+    // The digest that draft() gives a file of these bytes.
+    let byte = 0;
+    const inline = {
+      digestOpen: () => 1,
+      digestUpdate: (_digest: number, bytes: Uint8Array) => {
+        byte = bytes[0] ?? byte;
+      },
+      digestFinish: () => ({
+        xxh3: Uint8Array.from({ length: 16 }, (_, index) => (index === 15 ? byte : 0)),
+      }),
+      digestDrop: () => undefined,
+    };
+    return { name, call, slabs, inline, close: async () => {} } as unknown as Lane;
   }
 
   groupOf(engine: number): FakeGroup {
@@ -244,7 +261,7 @@ export class FakeDisk {
         isClosed: true,
         chunkCount: fingerprints.length / 32,
         fileBytes: 64 * (fingerprints.length / 32),
-        incarnation: 1,
+        incarnation: this.incarnations.get(id) ?? 1,
       })),
     readFingerprints: (_engine: number, id: string, from: number, out: Uint8Array): number => {
       const all = this.dataStores.get(id)!;
@@ -257,6 +274,7 @@ export class FakeDisk {
     readRows: (_engine: number, map: BlockmapRoot, offset: number, length: number, rows: Uint8Array) => {
       rows.fill(0, 0, 40);
       rows[0] = map.root[0]!;
+      rows[32] = 100;
       return { rowCount: 1, skip: offset % 100, covered: Math.min(100, (offset % 100) + length) };
     },
     findRows: (_engine: number, rows: Uint8Array): number => {
@@ -272,7 +290,7 @@ export class FakeDisk {
       const count = next - from;
       const damages = Array.from({ length: count }, (_, index) => from + index).flatMap(chunk => {
         const fingerprints = all.slice(chunk * 32, (chunk + 1) * 32);
-        if (!this.damagedRoots.has(fingerprints[0]!)) return [];
+        if (!this.damagedRoots.has(fingerprints[0]!) || this.repaired.has(id)) return [];
         const reason = 'its seal does not fit';
         const offset = 4096 + 64 * chunk;
         return [{ dataStore: id, offset, firstChunk: chunk, chunkCount: 1, reason, fingerprints }];
@@ -295,8 +313,14 @@ export class FakeDisk {
     },
     hintPlaces: () => {},
     rescueChunks: () => 0,
+    // One row; the bytes of a chunk are its fingerprint's first byte, over and over.
+    readRecords: (_engine: number, rows: Uint8Array, _count: number, slab: Uint8Array, offset: number) => {
+      const isWhole = this.repaired.has(this.#locate(rows.slice(0, 32)) ?? '');
+      if (this.damagedRoots.has(rows[0]!) && !isWhole) throw new StoreError('CORRUPT', 'a seal does not fit');
+      slab.fill(rows[0]!, offset, offset + rows[32]!);
+      return { bytes: rows[32]!, unresolvedCount: 0 };
+    },
     admitRecords: (_engine: number, rows: Uint8Array, rowCount: number, bytes: Uint8Array): number => {
-      // The right bytes of a chunk are its fingerprint's first byte, over and over.
       const view = Buffer.from(rows);
       const fingerprints = [...Array(rowCount).keys()].map(row => view.subarray(row * 40, row * 40 + 32));
       let offset = 0;
@@ -306,10 +330,9 @@ export class FakeDisk {
         if (!isRight) throw new StoreError('CORRUPT', 'the bytes have another fingerprint');
         offset += length;
       }
-      this.dataStores.set(
-        `${'0'.repeat(46)}${(0xa0 + this.dataStores.size).toString(16)}`,
-        new Uint8Array(Buffer.concat(fingerprints)),
-      );
+      const id = `${'f'.repeat(46)}${(0xa0 + this.dataStores.size).toString(16)}`;
+      this.dataStores.set(id, new Uint8Array(Buffer.concat(fingerprints)));
+      this.repaired.add(id);
       return rowCount;
     },
     counters: (engine: number): EngineCounters => ({
