@@ -24,6 +24,7 @@ import { type GroupEntry, SystemFile } from './system-file.js';
 import type {
   ByteStatistics,
   Catalog,
+  CleanerSettings,
   ContainerInfo,
   FileDraft,
   FilePage,
@@ -233,6 +234,20 @@ export class GranaryCatalog implements Catalog {
 
   async deleteFile(container: string, path: string): Promise<void> {
     return this.#files(container).delete(path);
+  }
+
+  // --- cleaner ---
+
+  get cleanerSettings(): CleanerSettings {
+    return this.#system.content.cleaner ?? { isPaused: false, holdHours: 0, windows: [] };
+  }
+
+  /** Durable. */
+  changeCleanerSettings(change: Partial<CleanerSettings>): Promise<void> {
+    return this.#system.change(content => {
+      const cleaner = { ...this.cleanerSettings, ...change };
+      return { ...content, cleaner: { ...cleaner, windows: [...cleaner.windows] } };
+    });
   }
 
   // --- statistics ---

@@ -1,6 +1,6 @@
 /**
- * The end-to-end check of a whole file that is read: every digest that was stored with the file is taken again of
- * the bytes that leave, in their order. XXH3 alone is cheap enough for the main thread; stronger ones are
+ * The end-to-end check of a whole file that is read: every digest that was stored with the file is taken
+ * again of the bytes, in their order. XXH3 alone is cheap enough for the main thread; stronger ones are
  * taken on the lane.
  */
 import { StoreError } from '../base/errors.js';

@@ -97,12 +97,13 @@ export class OpenedGroup implements OpenGroup {
     return this.#parts.entry.name;
   }
 
-  get engine(): EngineHandle {
-    return this.#parts.report.engine;
-  }
-
+  /** Of its files. */
   get directory(): string {
     return this.#parts.entry.path;
+  }
+
+  get engine(): EngineHandle {
+    return this.#parts.report.engine;
   }
 
   get disk(): DiskHandle {

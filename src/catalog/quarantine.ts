@@ -27,9 +27,14 @@ export class Quarantine {
    * Of a data store that has gone meanwhile there is nothing to take in.
    */
   take(id: string, damages: readonly Damage[]): Promise<number> {
-    const taken = this.#busy.then(() => this.#take(id, damages));
-    this.#busy = taken.catch(() => undefined);
-    return taken;
+    return this.alone(() => this.#take(id, damages));
+  }
+
+  /** Runs what changes the quarantine otherwise, while nothing else does. */
+  alone<T>(action: () => Promise<T>): Promise<T> {
+    const done = this.#busy.then(action);
+    this.#busy = done.catch(() => undefined);
+    return done;
   }
 
   async #take(id: string, damages: readonly Damage[]): Promise<number> {
@@ -62,7 +67,7 @@ export class Quarantine {
   }
 }
 
-/** The bits of all QUARANTINE records of one data store, each of CONDEMN_CHUNKS_MAX chunks. */
+/** The bits of all QUARANTINE records of one data store; those made here are of CONDEMN_CHUNKS_MAX chunks. */
 class ChunkBits {
   readonly #parts = new Map<number, Buffer>();
   readonly #changed = new Set<number>();
@@ -88,15 +93,22 @@ class ChunkBits {
   }
 
   #set(chunk: number): void {
+    if (this.#isSet(chunk)) return;
     const firstChunk = chunk - (chunk % CONDEMN_CHUNKS_MAX);
     const bit = chunk - firstChunk;
     let part = this.#parts.get(firstChunk) ?? Buffer.alloc(0);
     if (part.length <= bit >> 3) part = Buffer.concat([part], (bit >> 3) + 1);
     this.#parts.set(firstChunk, part);
-    const mask = 1 << (bit & 7);
-    if ((part[bit >> 3]! & mask) !== 0) return;
-    part[bit >> 3]! |= mask;
+    part[bit >> 3]! |= 1 << (bit & 7);
     this.#changed.add(firstChunk);
     this.added += 1;
+  }
+
+  #isSet(chunk: number): boolean {
+    for (const [firstChunk, part] of this.#parts) {
+      const bit = chunk - firstChunk;
+      if (bit >= 0 && ((part[bit >> 3] ?? 0) & (1 << (bit & 7))) !== 0) return true;
+    }
+    return false;
   }
 }

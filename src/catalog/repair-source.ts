@@ -37,7 +37,9 @@ export interface RepairReport {
 type Group = Pick<OpenGroup, 'engine' | 'lane'>;
 type Answer = { readonly chunk: WantedChunk; readonly bytes: Uint8Array };
 
-/** Asks the sources in order, each for what those before did not have. Durable when it resolves. NO_SPACE, IO. */
+/**
+ * Asks the sources in order, each for what those before did not have. Durable when it resolves. NO_SPACE, IO.
+ */
 export async function repairChunks(
   group: Group,
   sources: readonly RepairSource[],

@@ -50,6 +50,24 @@ export interface GroupInfo extends GroupSettings {
   readonly failure?: string;
 }
 
+/** How the cleaners of all groups work by themselves; in the system file. */
+export interface CleanerSettings {
+  /** Nothing begins by itself nor when asked for. */
+  readonly isPaused: boolean;
+  /** So long trash lies at least. */
+  readonly holdHours: number;
+  /** Empty: whenever a group is idle. */
+  readonly windows: readonly CleanerWindow[];
+}
+
+/** A weekly window, UTC. */
+export interface CleanerWindow {
+  /** 0: Monday. */
+  readonly day: number;
+  readonly fromMinute: number;
+  readonly minutes: number;
+}
+
 /** What the flows need of an open group. */
 export interface OpenGroup {
   readonly name: string;
@@ -75,7 +93,7 @@ export interface OpenGroup {
    * stopped writing.
    */
   admitIngest(): void;
-  /** A read has found these damaged (packed fingerprints of chunks or blockmap nodes): scrub looks at them. */
+  /** A read has found these damaged (packed fingerprints): scrub looks at them. */
   reportDamage(fingerprints: Uint8Array): void;
 }
 

@@ -15,6 +15,7 @@ import {
 } from './admin-routes.js';
 import { Authority } from './auth.js';
 import { checkRoutes } from './check-routes.js';
+import { cleanerRoutes } from './cleaner-routes.js';
 import type { FrontContext, Streams } from './context.js';
 import { fileRoutes } from './file-routes.js';
 import type { HttpHandlers } from './http.js';
@@ -37,7 +38,8 @@ const STREAMS: Streams = {
 };
 
 export function createFront(context: FrontContext): Front {
-  const metrics = new FrontMetrics(context.catalog satisfies Catalog, context.scrub);
+  const { catalog, scrub, cleaner } = context;
+  const metrics = new FrontMetrics(catalog satisfies Catalog, { cleaner, scrub });
   const streams = context.streams ?? STREAMS;
   const uploads = new NamedUploads();
   const state = { isStopping: false, startMs: context.clock.monotonicMs() };
@@ -49,6 +51,7 @@ export function createFront(context: FrontContext): Front {
     ...groupKeyRoutes(context),
     ...containerRoutes(context),
     ...userRoutes(context),
+    ...cleanerRoutes(context),
     ...reportRoutes(context),
     ...checkRoutes(context),
     ...serviceRoutes(context, metrics, state),

@@ -113,8 +113,8 @@ export class RecordPass {
   }
 
   /**
-   * Looks at the records of chunks that reads have found damaged. When they are sound, the damage is in a node
-   * of a blockmap below them: all of their data stores are read, then, as soon as may be, all others.
+   * Looks at the records of chunks that reads have found damaged. When they are sound, the damage is in a
+   * node of a blockmap below them: all of their data stores are read, then, as soon as may be, all others.
    */
   async reported(): Promise<void> {
     const { group, state } = this.#work;

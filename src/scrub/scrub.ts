@@ -1,8 +1,9 @@
 /**
  * Scrub of one storage group (src/FLOWS.md, "Scrub"): reads everything again before anybody needs it. Passes
  * run beside each other, each looked for every SCRUB_TICK_MS: records that are new or said to be damaged, and
- * all in a rolling round (record-pass.ts), references (reference-pass.ts), whole files (file-pass.ts). What they find is in quarantine before they go on, told as
- * an event, and repaired where a source has the bytes. How far they are is durable (scrub-state.ts).
+ * all in a rolling round (record-pass.ts), references (reference-pass.ts), whole files (file-pass.ts). What
+ * they find is in quarantine before they go on, told as an event, and repaired where a source has the bytes.
+ * How far they are is durable (scrub-state.ts).
  */
 import { type Clock, isoTime, type Timer } from '../base/clock.js';
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';

@@ -45,7 +45,7 @@ function chunkOf(seed: number): Uint8Array {
   return Uint8Array.from({ length: 32 }, (_, index) => (index === 0 ? seed : 0));
 }
 
-test('a damaged record is named with its data store and the files that need it, until it has a copy', async () => {
+test('a damaged record is named with its data store and its files, until there is a copy', async () => {
   const { catalog, disk, events } = await filled();
   disk.dataStores.set(STORE, new Uint8Array([...chunkOf(7), ...chunkOf(1)]));
   disk.damagedRoots.add(1);

@@ -123,7 +123,8 @@ describe('scrub', () => {
     expect(result.code).toBe(1);
     expect(result.stdout).toBe(
       'damaged: g: c/a\ndamaged: g: c/b\\u0007\n' +
-        'g: 2 files are damaged (4.00 KiB and 2 whole files read, 8 chunks put into quarantine, 1 repaired)\n',
+        'g: 2 files are damaged (4.00 KiB and 2 whole files read, ' +
+        '8 chunks put into quarantine, 1 repaired)\n',
     );
     expect(stub!.asked[0]).toMatchObject({ method: 'POST', url: '/api/v1/scrub' });
     expect(JSON.parse(stub!.asked[0]!.body.toString())).toEqual({ group: 'g' });

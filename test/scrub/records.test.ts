@@ -55,7 +55,7 @@ test('a data store is read back when it has been closed, once, also beyond a res
   expect(again.steps().slice(3)).toEqual(['b0', 'b1']);
 });
 
-test('the round reads every record within its time, spread over it, and goes on where a restart cut it', async () => {
+test('the round reads every record within its time, spread over it, across a restart', async () => {
   const { disk, scrub, steps, clock, catalog } = await opened();
   for (const digit of '0123456') disk.dataStores.set(idOf(digit), chunks(9));
   await scrub.tick();
@@ -171,7 +171,7 @@ test('a data store that cannot be read is told, and nothing is hidden or removed
   expect(disk.hidden.size).toBe(0);
 });
 
-test('repair_keeps_valid_items: a source gives what is lost, its wrong bytes are refused, the rest stays', async () => {
+test('repair_keeps_valid_items: right bytes are taken, wrong ones refused, the rest stays', async () => {
   const { disk, scrub, group, problems } = await opened();
   const asked: string[] = [];
   const source = (name: string, bytes: (first: number) => number | undefined): RepairSource => ({
@@ -198,7 +198,7 @@ test('repair_keeps_valid_items: a source gives what is lost, its wrong bytes are
   for (const [id, fingerprints] of before) expect(disk.dataStores.get(id)).toEqual(fingerprints);
 });
 
-test('cannot_decide_is_not_gone: a source that is out of reach is asked again, and nothing is removed', async () => {
+test('cannot_decide_is_not_gone: a source out of reach is asked again, nothing is removed', async () => {
   const { disk, scrub, group, catalog, events } = await opened();
   disk.dataStores.set(idOf('a'), chunks(1));
   disk.damagedRoots.add(1);
