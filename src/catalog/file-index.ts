@@ -66,6 +66,8 @@ export function keyBehind(prefix: Uint8Array): Buffer {
   return next.subarray(0, last + 1);
 }
 
+export const FILE_TABLE_RANGE = { from: Buffer.of(FILE_TABLE), to: Buffer.of(FILE_TABLE + 1) };
+
 /** All of the file table, or what lies behind a key of it. */
 export function fileTableRange(after: Uint8Array | undefined): { from: Uint8Array; to: Uint8Array } {
   const from = after === undefined ? Buffer.of(FILE_TABLE) : Buffer.concat([after, Uint8Array.of(0)]);

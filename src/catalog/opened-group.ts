@@ -9,6 +9,7 @@ import { DATA_STORE_ID_SIZE, FINGERPRINT_SIZE } from '../native/binding.js';
 import type { KvStore } from '../view/kv.js';
 import { condemnView, type OpenedView, openView } from '../view/open-view.js';
 import type { Lane } from '../workers/pool.js';
+import { firstChange } from './changes.js';
 import { type Change, CommitQueue } from './commit-queue.js';
 import type { CatalogContext } from './context.js';
 import { DamageReports } from './damage-reports.js';
@@ -23,6 +24,7 @@ import type { Settings } from './record.js';
 import type { RepairSource } from './repair-source.js';
 import { type ReplayReport, type ReplayTarget, rebuild, replay } from './replay.js';
 import { SpaceReserve } from './reserve.js';
+import { RetentionClock } from './retention-clock.js';
 import { SpaceGate } from './space.js';
 import type { GroupEntry } from './system-file.js';
 import type { Compression, OpenGroup } from './types.js';
@@ -49,6 +51,7 @@ export class OpenedGroup implements OpenGroup {
   /** Beyond the group's own copies, in the order in which they are asked: replicas, the cloud. */
   readonly repairSources: RepairSource[] = [];
   readonly placeMarks = new PlaceMarks();
+  readonly retention: RetentionClock;
   #lastCommitMs: number;
   /** Of the first record that the log still gives. */
   #firstSequence: number;
@@ -66,6 +69,7 @@ export class OpenedGroup implements OpenGroup {
       condemnView: () => condemnView(parts.view),
     });
     this.quarantine = new Quarantine(this, context.onEvent);
+    this.retention = new RetentionClock(context.clock, parts.state.mark.retentionMs);
     this.#lastCommitMs = context.clock.monotonicMs();
     this.#firstSequence = report.firstSequence;
   }
@@ -201,6 +205,11 @@ export class OpenedGroup implements OpenGroup {
   commit<T>(change: Change<T>): Promise<T> {
     this.#lastCommitMs = this.#parts.context.clock.monotonicMs();
     return this.queue.submit(change);
+  }
+
+  /** The first records of a new group: its settings, and the retention clock's first time. */
+  begin(settings: Settings): Promise<void> {
+    return this.commit(firstChange(settings, this.retention.nowMs()));
   }
 
   /** What the log can give from its first to its last durable record. */

@@ -13,7 +13,9 @@ import {
 } from '../native/binding.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
 import { rowLength } from '../workers/verbs.js';
+import { binMapKey } from './bin-index.js';
 import { type DamagedChunks, nameOf } from './damaged-chunks.js';
+import { fileMapKey } from './file-index.js';
 import { NodeHints } from './node-hints.js';
 import type { OpenedGroup } from './opened-group.js';
 import type { FileRow } from './record.js';
@@ -26,6 +28,12 @@ export interface CheckedRows {
   readonly next: number;
   /** Chunks that are nowhere, or damaged without another copy. */
   readonly lost: readonly WantedChunk[];
+}
+
+/** CONTAINER/PATH, as people are told of it. */
+export function nameOfFile(group: OpenedGroup, { containerId, name, version, binUntilMs }: FileRow): string {
+  const container = group.state.containers.get(containerId)?.name ?? containerId;
+  return `${container}/${name}${binUntilMs === undefined ? '' : ` (recycle bin, version ${version})`}`;
 }
 
 export class ReferenceCheck {
@@ -44,10 +52,10 @@ export class ReferenceCheck {
     return { rowCount, next: offset + covered - skip, lost: await this.#lost(rowCount) };
   }
 
-  /** Is the file still what it was when the walk saw it? */
+  /** Is the version still the file of its name, or in the recycle bin? */
   async isCurrent(file: FileRow): Promise<boolean> {
-    const [row] = await this.#group.state.index.load([file]);
-    return row?.version === file.version;
+    const { files, bin } = await this.#group.state.load([file], [file]);
+    return files.get(fileMapKey(file))?.version === file.version || bin.get(binMapKey(file)) !== undefined;
   }
 
   async #readRows(file: FileRow, offset: number): Promise<RowsReport> {

@@ -7,11 +7,12 @@
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import { DAMAGES_NAMED_MAX, SCRUB_STEP_BYTES } from '../base/limits.js';
 import { FINGERPRINT_SIZE, type Damage as StoreDamage } from '../native/binding.js';
+import { containerRow } from './container-table.js';
 import { DamagedChunks, nameOf } from './damaged-chunks.js';
 import { type Group, SUPERBLOCK_COPIES } from './group.js';
 import type { OpenedGroup } from './opened-group.js';
-import { type FileRow, RecordType } from './record.js';
-import { ReferenceCheck } from './reference-check.js';
+import type { FileRow } from './record.js';
+import { nameOfFile, ReferenceCheck } from './reference-check.js';
 import { SetDigest } from './set-digest.js';
 
 export interface Damage {
@@ -202,12 +203,10 @@ class GroupCheck {
     let wanted: Uint8Array = digest.bytes;
     let total = 0;
     await queue.exclusive(async () => {
-      files = state.index.scan();
+      files = state.scanAll();
       wanted = state.digest;
-      total = state.totals.files;
-      for (const { id: containerId, name, createdMs } of state.containers.values()) {
-        digest.add({ type: RecordType.CHECKPOINT_CONTAINER, containerId, name, createdMs });
-      }
+      total = state.totals.files + state.binTotals.files;
+      for (const container of state.containers.values()) digest.add(containerRow(container));
     });
     const check = new ReferenceCheck(this.#group, damaged);
     try {
@@ -249,8 +248,7 @@ class GroupCheck {
   /** False: the file has been deleted or replaced meanwhile, and what it needed may be gone. */
   async #fileDamage(check: ReferenceCheck, row: FileRow, reason: string): Promise<boolean> {
     if (!(await check.isCurrent(row))) return false;
-    const container = this.#group.state.containers.get(row.containerId)?.name ?? row.containerId;
-    this.#damage(`file ${container}/${row.name}`, reason);
+    this.#damage(`file ${nameOfFile(this.#group, row)}`, reason);
     return true;
   }
 

@@ -10,6 +10,7 @@ import { DigestCheck } from '../catalog/digest-check.js';
 import { decoded, readLog } from '../catalog/log-reader.js';
 import { PlaceSearch } from '../catalog/place-search.js';
 import { type FileRow, RecordType } from '../catalog/record.js';
+import { nameOfFile } from '../catalog/reference-check.js';
 import { type RowPart, RowWindow } from '../catalog/row-window.js';
 import { FINGERPRINT_SIZE, ROW_SIZE } from '../native/binding.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
@@ -86,7 +87,7 @@ export class FilePass {
       if (code === 'CANCELLED' || code === 'BUSY') throw thrown;
       const [current] = await group.state.index.load([row]);
       if (current?.version !== row.version) return;
-      const name = `${group.state.containers.get(row.containerId)?.name ?? row.containerId}/${row.name}`;
+      const name = nameOfFile(group, row);
       this.failedCount += 1;
       this.failed.push(name);
       if (this.failed.length > SCRUB_FILES_NAMED_MAX) this.failed.shift();

@@ -8,7 +8,7 @@ import { REPAIR_CHUNKS_MAX, SCRUB_FILES_NAMED_MAX } from '../base/limits.js';
 import { DamagedChunks, nameOf } from '../catalog/damaged-chunks.js';
 import { LocalCopies } from '../catalog/local-copies.js';
 import type { FileRow } from '../catalog/record.js';
-import { ReferenceCheck } from '../catalog/reference-check.js';
+import { nameOfFile, ReferenceCheck } from '../catalog/reference-check.js';
 import { type RepairReport, repairChunks, type WantedChunk } from '../catalog/repair-source.js';
 import type { ScrubWork } from './work.js';
 
@@ -50,8 +50,8 @@ export class ReferencePass {
     const damaged = await DamagedChunks.of(group);
     const walk = new Walk(damaged.healedCount);
     const check = new ReferenceCheck(group, damaged);
-    const total = group.state.totals.files;
-    for await (const row of group.state.index.scan()) {
+    const total = group.state.totals.files + group.state.binTotals.files;
+    for await (const row of group.state.scanAll()) {
       progress(Math.min(walk.report.files, total), total);
       walk.report.files += 1;
       await this.#file(check, row, walk);
@@ -74,8 +74,7 @@ export class ReferencePass {
       isDamaged = true;
     }
     if (!isDamaged || !(await check.isCurrent(row))) return;
-    const container = this.#work.group.state.containers.get(row.containerId)?.name ?? row.containerId;
-    walk.name(`${container}/${row.name}`);
+    walk.name(nameOfFile(this.#work.group, row));
   }
 
   /** A node of its blockmap: which one, those find out who read the records. */
