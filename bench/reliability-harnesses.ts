@@ -49,7 +49,7 @@ export const HARNESSES: readonly Harness[] = [
   },
   {
     name: 'fill cycles',
-    files: ['test/fault/disk-full.test.ts'],
+    files: ['test/fault/fill-cycles.test.ts'],
     sizeVariable: 'GRANARY_FILL_CYCLES',
     firstSize: 3,
     sizeMax: 50,
