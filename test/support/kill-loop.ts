@@ -11,7 +11,10 @@ const START_KILLS_OUT_OF = 5;
 const START_MS_MAX = 600;
 
 export interface KillReport {
+  readonly kills: number;
   readonly operations: number;
+  /** Cycles of the cleaner that were begun, most of them to be killed. */
+  readonly cleanings: number;
   readonly problems: readonly string[];
   readonly refused: readonly (readonly [number, number])[];
   /** Of `verify --full` at the end. */
@@ -36,8 +39,9 @@ export async function killLoop(options: KillOptions): Promise<KillReport> {
   const refused = new Map<number, number>();
   const problems: string[] = [];
   let operations = 0;
+  let kill = 0;
   try {
-    for (let kill = 0; kill < options.kills && problems.length === 0; kill += 1) {
+    for (; kill < options.kills && problems.length === 0; kill += 1) {
       const load = new Load({ server, ledger, containers, clients: 4, seed: options.seed + kill });
       load.start();
       await pause(next(LOAD_MS_MAX));
@@ -52,7 +56,7 @@ export async function killLoop(options: KillOptions): Promise<KillReport> {
       );
     }
     const damages = await verify(server);
-    return { operations, problems, refused: [...refused], damages };
+    return { kills: kill, operations, cleanings: 0, problems, refused: [...refused], damages };
   } finally {
     await server.kill9();
   }
