@@ -6,15 +6,15 @@
 export interface Harness {
   readonly name: string;
   /** Test files. */
-  readonly files: readonly string[];
+  readonly files?: readonly string[];
+  /** Or a program of its own for a size; in long runs only. */
+  readonly command?: (size: number) => readonly [program: string, ...parameters: string[]];
   /** Sets how much a run does; absent: it always does the same. */
   readonly sizeVariable?: string;
   /** What the first round of a long run does; later ones as much as fits. */
   readonly firstSize?: number;
   /** A round of more than that is not tried: memory, and what is lost when the time is over. */
   readonly sizeMax?: number;
-  /** In a long run: from the long tests, with their configuration. */
-  readonly isLong?: boolean;
 }
 
 export const HARNESSES: readonly Harness[] = [
@@ -46,6 +46,12 @@ export const HARNESSES: readonly Harness[] = [
     sizeVariable: 'GRANARY_FUZZ_EXECUTIONS',
     firstSize: 1_000_000,
     sizeMax: 20_000_000,
+  },
+  {
+    name: 'libFuzzer',
+    command: seconds => ['sh', '-c', `sh bin/setup --fuzz && sh bin/test-native --fuzz ${seconds}`],
+    firstSize: 5,
+    sizeMax: 120,
   },
   {
     name: 'fill cycles',

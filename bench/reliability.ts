@@ -65,15 +65,13 @@ class Run {
     const environment = {
       GRANARY_REPORT: reportFile,
       ...(seed === undefined ? {} : { GRANARY_SEED: String(seed) }),
-      ...(size === undefined ? {} : { [harness.sizeVariable!]: String(size) }),
+      ...(size === undefined || harness.sizeVariable === undefined
+        ? {}
+        : { [harness.sizeVariable]: String(size) }),
     };
-    const config = harness.isLong === true ? ['--config', 'vitest.long.config.ts'] : [];
-    const parameters = [VITEST, 'run', ...config, ...harness.files];
-    const { status, stdout, stderr, seconds } = await runTimed(process.execPath, parameters, {
-      cwd: ROOT,
-      environment,
-      mayFail: true,
-    });
+    const [program, ...parameters] = commandOf(harness, size);
+    const options = { cwd: ROOT, environment, mayFail: true };
+    const { status, stdout, stderr, seconds } = await runTimed(program, parameters, options);
     const found = readLines(reportFile).map(line => ({ ...line, run: this.#run, machine: machineText() }));
     this.lines.push(...found);
     const counts = found.map(line => `${line.count} ${line.figure}, ${line.failures} failed`).join('; ');
@@ -90,8 +88,12 @@ class Run {
   }
 }
 
+function commandOf({ files, command }: Harness, size = 1): readonly [string, ...string[]] {
+  return command?.(size) ?? [process.execPath, VITEST, 'run', ...(files ?? [])];
+}
+
 async function runOnce(run: Run, harnesses: readonly Harness[], endMs: number): Promise<void> {
-  for (const harness of harnesses) {
+  for (const harness of harnesses.filter(({ files }) => files !== undefined)) {
     if (performance.now() > endMs) return say(`no time left for ${harness.name}`);
     await run.round({ harness, size: undefined, seed: undefined });
   }
@@ -120,7 +122,7 @@ async function runLong(run: Run, harnesses: readonly Harness[], endMs: number): 
 function sizeOf(harness: Harness, rate: number | undefined, seconds: number): number | undefined {
   if (rate === undefined) return harness.firstSize;
   const fits = Math.floor(rate * seconds);
-  if (harness.sizeVariable === undefined) return fits < 1 ? 0 : undefined;
+  if (harness.firstSize === undefined) return fits < 1 ? 0 : undefined;
   return Math.min(fits, harness.sizeMax ?? fits);
 }
 
