@@ -55,6 +55,7 @@ export class Background {
       () => this.#warm(),
       () => this.#fillPlaces(),
       () => this.#checkpoint(),
+      () => this.#dropClearLog(),
     ];
     for (const piece of pieces) {
       if (this.#isClosed) return;
@@ -103,6 +104,13 @@ export class Background {
     if (this.#nowMs - this.#placesCheckMs < PLACES_CHECK_MS) return;
     await this.#filler.fill(() => this.#isClosed || !(isPressed || this.#isIdle));
     this.#placesCheckMs = this.#nowMs;
+  }
+
+  /** Behind the second checkpoint the log from before the group was encrypted may go. */
+  async #dropClearLog(): Promise<void> {
+    for (let count = 0; count < 2 && this.#group.hasClearLog && !this.#isStopped; count += 1) {
+      await writeCheckpoint(this.#context, this.#group, () => this.#isClosed);
+    }
   }
 
   /** Quietly at the bound, in any case at twice the bound. */

@@ -28,6 +28,7 @@ import type {
   FileDraft,
   FilePage,
   FileRecord,
+  GroupChange,
   GroupInfo,
   GroupRequest,
   GroupSettings,
@@ -123,18 +124,27 @@ export class GranaryCatalog implements Catalog {
     return this.#group(name).info;
   }
 
-  updateGroup(name: string, change: Partial<GroupSettings>): Promise<GroupInfo> {
+  updateGroup(name: string, change: GroupChange): Promise<GroupInfo & { recoveryKey?: string }> {
     return this.#oneByOne(async () => {
       const group = this.#group(name);
       const opened = group.demandOpen();
       const settings = settingsFrom(opened.settings, change);
       demandLegalChange(opened, settings);
-      await opened.commit(configChange(settings));
-      await opened.setCompression(settings.compression);
-      group.entry = { ...group.entry, settings };
-      await this.#system.setGroup(name, group.entry);
-      return group.info;
+      const isFirstEncryption = !opened.keyring.isEncrypted && settings.encryption !== 'off';
+      const isOff = settings.encryption === 'off';
+      const secrets = isFirstEncryption || isOff ? secretsOf(change, settings) : noSecrets(change);
+      const recoveryKey = isFirstEncryption ? await group.encrypt(secrets) : undefined;
+      await this.#keepSettings(group, settings);
+      return { ...group.info, ...(recoveryKey === undefined ? {} : { recoveryKey }) };
     });
+  }
+
+  async #keepSettings(group: Group, settings: GroupSettings): Promise<void> {
+    const opened = group.demandOpen();
+    await opened.commit(configChange(settings));
+    await opened.setCompression(settings.compression);
+    group.entry = { ...group.entry, settings };
+    await this.#system.setGroup(group.name, group.entry);
   }
 
   deleteGroup(name: string): Promise<void> {
@@ -314,12 +324,20 @@ export class GranaryCatalog implements Catalog {
   }
 }
 
+function noSecrets(change: GroupChange): never[] {
+  if (change.passphrase === undefined && change.keyFile === undefined) return [];
+  throw new StoreError(
+    'INVALID',
+    'the group is encrypted already: change its passphrase or add a key instead',
+  );
+}
+
 function demandLegalChange(group: OpenedGroup, settings: GroupSettings): void {
   const isEncrypted = group.keyring.isEncrypted;
-  if (isEncrypted !== (settings.encryption !== 'off')) {
+  if (isEncrypted && settings.encryption === 'off') {
     throw new StoreError(
       'INVALID',
-      'whether a group is encrypted is decided when it is made (static and internal can be exchanged)',
+      'an encrypted group stays encrypted (static and internal can be exchanged)',
     );
   }
   const used = group.space.counters.fileBytes;

@@ -59,7 +59,7 @@ export async function writeCheckpoint(
   );
   const { begin, previousBegin } = group.state.mark;
   assert(begin === snapshot.begin, `checkpoint ${snapshot.begin} is complete when its END is applied`);
-  await group.lane.call('setCheckpoint', group.engine, begin, previousBegin);
+  await group.setCheckpoint(begin, previousBegin);
 }
 
 /** BEGIN and the containers, and what is to follow: all as they are at this one moment. */

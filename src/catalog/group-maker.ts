@@ -102,7 +102,10 @@ export function planGroup(
 }
 
 /** What opens the new group; none for groups that are not encrypted. */
-export function secretsOf(request: GroupRequest, settings: GroupSettings): Secret[] {
+export function secretsOf(
+  request: Pick<GroupRequest, 'passphrase' | 'keyFile'>,
+  settings: GroupSettings,
+): Secret[] {
   const { passphrase, keyFile } = request;
   const secrets: Secret[] = [];
   if (passphrase !== undefined) secrets.push({ passphrase });

@@ -40,6 +40,8 @@ export class OpenedGroup implements OpenGroup {
   readonly #parts: Parts;
   readonly queue: CommitQueue;
   #lastCommitMs: number;
+  /** Of the first record that the log still gives. */
+  #firstSequence: number;
   #isRebuilding = false;
 
   private constructor(parts: Parts) {
@@ -54,6 +56,7 @@ export class OpenedGroup implements OpenGroup {
       condemnView: () => condemnView(parts.view),
     });
     this.#lastCommitMs = context.clock.monotonicMs();
+    this.#firstSequence = report.firstSequence;
   }
 
   /** BUSY: another process has it. CORRUPT, IO, DENIED as attach. */
@@ -94,6 +97,11 @@ export class OpenedGroup implements OpenGroup {
     return this.#parts.report;
   }
 
+  /** Encrypted later, and records from before still lie in the log in the clear. */
+  get hasClearLog(): boolean {
+    return this.#parts.report.sealedFrom > this.#firstSequence;
+  }
+
   get replayed(): ReplayReport {
     return this.#parts.replayed;
   }
@@ -123,9 +131,14 @@ export class OpenedGroup implements OpenGroup {
     return this.#parts.state.config ?? this.#parts.entry.settings;
   }
 
-  /** How long nothing has been committed. */
+  /**
+   * How long nothing has been committed; 0 while a stream of any group on the lane holds a slab, because
+   * background work takes the cores that its segments need.
+   */
   get idleMs(): number {
-    return this.queue.isIdle ? this.#parts.context.clock.monotonicMs() - this.#lastCommitMs : 0;
+    const { slabs } = this.lane;
+    const isBusy = !this.queue.isIdle || slabs.free < slabs.countMax;
+    return isBusy ? 0 : this.#parts.context.clock.monotonicMs() - this.#lastCommitMs;
   }
 
   isResident(): boolean {
@@ -158,7 +171,12 @@ export class OpenedGroup implements OpenGroup {
   /** What the log can give from its first to its last durable record. */
   get replayTarget(): ReplayTarget {
     const { lane, report, state } = this.#parts;
-    return { lane, engine: report.engine, firstSequence: report.firstSequence, lastSequence: state.sequence };
+    return { lane, engine: report.engine, firstSequence: this.#firstSequence, lastSequence: state.sequence };
+  }
+
+  /** The log is read from this checkpoint on; what lies before the one before may go. */
+  async setCheckpoint(begin: number, previousBegin: number): Promise<void> {
+    this.#firstSequence = await this.lane.call('setCheckpoint', this.engine, begin, previousBegin);
   }
 
   /** Makes the view anew from the log while nothing is committed; reads are answered BUSY meanwhile. */
@@ -239,7 +257,10 @@ async function openState(
       ...(keyring.isEncrypted ? { viewKey: keyring.ring.viewKey } : {}),
       ...(context.openStore === undefined ? {} : { openStore: context.openStore }),
     });
-  if (context.discardViews?.has(entry.name) === true) await removeDirectory(viewDirectory);
+  // A view from before the group was encrypted is clear: it goes while the clear part of the log is there.
+  const mayBeClear = report.sealedFrom > Math.max(report.firstSequence, 1);
+  const mustDiscard = context.discardViews?.has(entry.name) === true || mayBeClear;
+  if (mustDiscard && context.isReadOnly !== true) await removeDirectory(viewDirectory);
   let opened = await open();
   noteReplaced(context, entry, opened);
   try {

@@ -33,6 +33,9 @@ export interface GroupRequest extends Partial<GroupSettings> {
   readonly keyFile?: Uint8Array;
 }
 
+/** What of a group can be changed; secrets go with its first encryption only. */
+export type GroupChange = Partial<GroupSettings> & Pick<GroupRequest, 'passphrase' | 'keyFile'>;
+
 /** A group as `group show --json` prints it. */
 export interface GroupInfo extends GroupSettings {
   readonly name: string;
@@ -132,7 +135,12 @@ export interface Catalog {
   addGroup(request: GroupRequest): Promise<GroupInfo & { recoveryKey?: string }>;
   listGroups(): GroupInfo[];
   showGroup(name: string): GroupInfo;
-  updateGroup(name: string, change: Partial<GroupSettings>): Promise<GroupInfo>;
+  /**
+   * Settings hold for what is stored from now on. A group without encryption gets one with a passphrase:
+   * what is stored already is sealed by the cleaner, and the recovery key is answered, once. BUSY: streams
+   * are under way. An encrypted group stays encrypted (INVALID).
+   */
+  updateGroup(name: string, change: GroupChange): Promise<GroupInfo & { recoveryKey?: string }>;
   /** EXISTS while it has containers. Its directory is emptied. */
   deleteGroup(name: string): Promise<void>;
   /**

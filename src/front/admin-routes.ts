@@ -4,7 +4,7 @@
  */
 import { isoTime } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
-import type { ContainerInfo, GroupRequest, GroupSettings } from '../catalog/types.js';
+import type { ContainerInfo, GroupChange, GroupRequest } from '../catalog/types.js';
 import { makeToken } from './auth.js';
 import type { FrontContext } from './context.js';
 import { type Route, route } from './route.js';
@@ -49,13 +49,15 @@ export function groupChangeRoutes({ catalog }: FrontContext): Route[] {
     route({
       method: 'PATCH',
       pattern: '/api/v1/groups/{group}',
-      summary: 'Changes settings of a storage group; they hold for what is stored from now on.',
+      summary:
+        'Changes settings of a storage group; they hold for what is stored from now on. A first encryption ' +
+        'takes a passphrase and answers the recovery key, once.',
       params: schema.groupParams,
       body: schema.groupChange,
       answers: GROUP_ANSWER,
       handle: async ({ params, body }) => ({
         status: 200,
-        json: await catalog.updateGroup(params.group, body as Partial<GroupSettings>),
+        json: await catalog.updateGroup(params.group, groupChange(body)),
       }),
     }),
     route({
@@ -120,6 +122,10 @@ export function groupKeyRoutes({ catalog }: FrontContext): Route[] {
       },
     }),
   ];
+}
+
+function groupChange({ keyFile, ...rest }: { keyFile?: string | undefined }): GroupChange {
+  return { ...rest, ...decodedKeyFile(keyFile) } as GroupChange;
 }
 
 function decodedKeyFile(base64: string | undefined): { keyFile?: Uint8Array } {

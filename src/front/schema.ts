@@ -63,7 +63,15 @@ export const groupRequest = z
   })
   .openapi('GroupRequest');
 
-export const groupChange = z.strictObject(settings).partial().openapi('GroupChange');
+export const groupChange = z
+  .strictObject({
+    ...settings,
+    /** With the first encryption of a group that was made without. */
+    passphrase: secrets.passphrase,
+    keyFile: secrets.keyFile,
+  })
+  .partial()
+  .openapi('GroupChange');
 export const unlockRequest = z.strictObject(secrets).partial().openapi('UnlockRequest');
 export const passphraseChange = z
   .strictObject({ passphrase: secrets.passphrase, newPassphrase: secrets.passphrase })

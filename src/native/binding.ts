@@ -94,6 +94,8 @@ export interface AttachReport {
   /** Of the last durable log record; 0: the log is empty. */
   readonly lastSequence: number;
   readonly firstSequence: number;
+  /** Of a group that was encrypted later: log records before this one may be clear. 0: none is. */
+  readonly sealedFrom: number;
   readonly dataStoreCount: number;
   /**
    * Unfinished data stores that were closed by scanning, bytes of torn log tails, log records taken from the
@@ -230,7 +232,7 @@ export const ROOT_SIZE = 40;
 export interface MarkReport {
   /** Roots of this call that are marked with all below them; less than given only with `unresolved`. */
   readonly done: number;
-  /** A blockmap node whose place only the view can know: hintPlaces, then go on with the roots that are left. */
+  /** A blockmap node whose place only the view can know: hintPlaces, then go on with the roots left. */
   readonly unresolved?: Uint8Array;
   /** Chunks and blockmap nodes that this mark has taken so far, each node once, chunks once a node. */
   readonly nodeCount: number;
@@ -301,8 +303,8 @@ export interface Binding {
   /** Reads the superblock. NOT_FOUND: nothing there. CORRUPT: no quorum. UNSUPPORTED: newer format. */
   probeGroup(directory: string, disk: DiskHandle): GroupProbe;
   /**
-   * Locks, recovers, and opens a group; closes what an earlier process left unfinished. BUSY: in use. DENIED:
-   * wrong key.
+   * Locks, recovers, and opens a group; closes what an earlier process left unfinished. With keys for a group
+   * that is not encrypted: from now on it is, and what it writes is sealed. BUSY: in use. DENIED: wrong key.
    */
   attach(parameters: AttachParameters): AttachReport;
   /** Closes the group: data stores get their trailers. All streams must have ended. */
@@ -384,8 +386,11 @@ export interface Binding {
     from: number,
     out: Uint8Array,
   ): { readonly bytes: number; readonly next: number };
-  /** Records that a checkpoint begins at this sequence; segments before the one before last may go. */
-  setCheckpoint(engine: EngineHandle, sequence: number, dropBefore: number): void;
+  /**
+   * Records that a checkpoint begins at this sequence; segments that lie before `dropBefore` go. Returns the
+   * first sequence that the log still gives.
+   */
+  setCheckpoint(engine: EngineHandle, sequence: number, dropBefore: number): number;
 
   // --- restore ---
   /** Rows of the chunks that hold [offset, offset + length) of a file, at most `rows` has room for. */
@@ -471,8 +476,8 @@ export interface Binding {
   closeProbe(engine: EngineHandle, probe: ProbeHandle): void;
   /**
    * Copies chunks of a condemned data store that are not dead and have no other copy into new data stores,
-   * from chunk `from` on, about bytesMax plain bytes; each is read past its seal, its fingerprint checked, and
-   * sealed anew under the active key. Found at their new place at once, durable after sync.
+   * from chunk `from` on, about bytesMax plain bytes; each is read past its seal, its fingerprint checked,
+   * and sealed anew under the active key. Found at their new place at once, durable after sync.
    */
   copyForward(engine: EngineHandle, id: string, from: number, bytesMax: number): CopyReport;
   /**
@@ -492,8 +497,8 @@ export interface Binding {
    */
   locateChunks(engine: EngineHandle, fingerprints: Uint8Array, count: number, ids: Uint8Array): void;
   /**
-   * The last resort of a read whose chunks are nowhere: are they in the trash? Those that are can be read from
-   * then on, counted in EngineCounters.trashReads: the cleaner was wrong and has to stop. Returns how many.
+   * The last resort of a read whose chunks are nowhere: are they in the trash? Those that are can be read
+   * from then on, counted in EngineCounters.trashReads: the cleaner was wrong and has to stop. Returns how many.
    */
   rescueChunks(engine: EngineHandle, fingerprints: Uint8Array, count: number): number;
 

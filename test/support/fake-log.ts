@@ -178,6 +178,7 @@ export class FakeDisk {
       return {
         engine: this.#engines,
         incarnation: group.incarnation,
+        sealedFrom: 0,
         lastSequence: group.log.at(-1)?.sequence ?? 0,
         firstSequence: group.log[0]?.sequence ?? 0,
         dataStoreCount: 0,
@@ -224,6 +225,7 @@ export class FakeDisk {
       const group = this.groupOf(engine);
       group.checkpoint = sequence;
       group.log = group.log.filter(entry => entry.sequence >= dropBefore);
+      return group.log[0]?.sequence ?? 0;
     },
     listDataStores: () =>
       [...this.dataStores].map(([id, fingerprints]) => ({
