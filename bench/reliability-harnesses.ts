@@ -7,8 +7,8 @@ export interface Harness {
   readonly name: string;
   /** Test files. */
   readonly files?: readonly string[];
-  /** Or a program of its own for a size; in long runs only. */
-  readonly command?: (size: number) => readonly [program: string, ...parameters: string[]];
+  /** Or a program of its own for a size; in long runs only, the size in seconds. */
+  readonly command?: (size: number, seed: number) => readonly [program: string, ...parameters: string[]];
   /** Sets how much a run does; absent: it always does the same. */
   readonly sizeVariable?: string;
   /** What the first round of a long run does; later ones as much as fits. */
@@ -18,6 +18,22 @@ export interface Harness {
 }
 
 export const HARNESSES: readonly Harness[] = [
+  {
+    name: 'simulate',
+    command: (seconds, seed) => [
+      'npm',
+      'run',
+      '--silent',
+      'simulate',
+      '--',
+      '--seed',
+      String(seed),
+      '--seconds',
+      String(seconds),
+    ],
+    firstSize: 20,
+    sizeMax: 600,
+  },
   {
     name: 'corruptions',
     files: ['test/fault/stored-damage.test.ts'],

@@ -69,7 +69,7 @@ class Run {
         ? {}
         : { [harness.sizeVariable]: String(size) }),
     };
-    const [program, ...parameters] = commandOf(harness, size);
+    const [program, ...parameters] = commandOf(harness, size, seed);
     const options = { cwd: ROOT, environment, mayFail: true };
     const { status, stdout, stderr, seconds } = await runTimed(program, parameters, options);
     const found = readLines(reportFile).map(line => ({ ...line, run: this.#run, machine: machineText() }));
@@ -88,8 +88,8 @@ class Run {
   }
 }
 
-function commandOf({ files, command }: Harness, size = 1): readonly [string, ...string[]] {
-  return command?.(size) ?? [process.execPath, VITEST, 'run', ...(files ?? [])];
+function commandOf({ files, command }: Harness, size = 1, seed = 1): readonly [string, ...string[]] {
+  return command?.(size, seed) ?? [process.execPath, VITEST, 'run', ...(files ?? [])];
 }
 
 async function runOnce(run: Run, harnesses: readonly Harness[], endMs: number): Promise<void> {
