@@ -1,8 +1,8 @@
 /**
- * A real tree that changes: a copy of part of /usr, and from one generation to the next some of its files are
- * edited, some have other content, some go and some come, as updates and work do it. Fresh content is that of
- * real files with every byte changed alike, so that it compresses as real files do and is nowhere else. Choice
- * and places follow from the seed, the bytes from the machine.
+ * A real tree that changes: a copy of part of /usr, and from one generation to the next some of its files
+ * are edited, some have other content, some go and some come, as updates and work do it. Fresh content is
+ * that of real files with every byte changed alike, so that it compresses as real files do and is nowhere
+ * else. Choice and places follow from the seed, the bytes from the machine.
  */
 import {
   cpSync,

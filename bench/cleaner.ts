@@ -1,8 +1,9 @@
 /**
- * `npm run bench -- --cleaner`: generations of a changing tree fill a group, the last few are kept, the cleaner
- * runs twice while files are put and restored. Space before, after, and the least that it could be (what the
- * kept files take in a group that never had others); the kept ones compared bit for bit; rates of ingest and
- * restore with and without the cleaner beside them. A difference in what comes back is an error.
+ * `npm run bench -- --cleaner`: generations of a changing tree fill a group, the last few are kept, the
+ * cleaner runs twice while files are put and restored. Space before, after, and the least that it could be
+ * (what the kept files take in a group that never had others); the kept ones compared bit for bit; rates
+ * of ingest and restore with and without the cleaner beside them. A difference in what comes back is an
+ * error.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -107,9 +108,12 @@ class CleanerBench {
   /** A run of the cleaner, with probes beside it for as long as it lasts. */
   async clean(): Promise<void> {
     let isRunning = true;
-    const run = this.#server.command(['cleaner', 'run', '--group', GROUP, '--json']).finally(() => {
+    const run = this.#server.command(['cleaner', 'run', '--group', GROUP, '--json']);
+    const end = () => {
       isRunning = false;
-    });
+    };
+    // What it fails with is thrown below, when the probe beside it has ended.
+    run.then(end, end);
     while (isRunning) {
       const rates: Rates = { ingest: [], restore: [] };
       if (!(await this.probe(rates))) break;

@@ -1,6 +1,7 @@
 /**
- * The harnesses of a reliability run: what starts each, and by which variable of the environment it is told how
- * much to do. All take their seed from GRANARY_SEED and append what they have counted to GRANARY_REPORT.
+ * The harnesses of a reliability run: what starts each, and by which variable of the environment it is
+ * told how much to do. All take their seed from GRANARY_SEED and append what they have counted to
+ * GRANARY_REPORT.
  */
 
 export interface Harness {

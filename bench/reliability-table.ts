@@ -1,6 +1,6 @@
 /**
- * The reliability report: what was wanted of each harness, and what its last runs have really done. Lines come
- * from harnesses alone (test/support/reliability-report.ts); nothing here makes up a figure. Pure.
+ * The reliability report: what was wanted of each harness, and what its last runs have really done. Lines
+ * come from harnesses alone (test/support/reliability-report.ts); nothing here makes up a figure. Pure.
  */
 import { FIGURES, type Figure, type ReportLine } from '../test/support/reliability-report.js';
 import type { Table } from './report.js';

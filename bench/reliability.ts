@@ -2,8 +2,8 @@
  * `npm run reliability`: runs the harnesses and keeps what they have counted as data in test/reliability.
  *
  *   --minutes N     how long, at the most about (default 10)
- *   --long          rounds with fresh seeds until the time is over, added to long.jsonl; otherwise each harness
- *                   once in its normal form, and ci.jsonl is written anew
+ *   --long          rounds with fresh seeds until the time is over, added to long.jsonl; otherwise each
+ *                   harness once in its normal form, and ci.jsonl is written anew
  *   --only NAME     harnesses whose name contains it (several: with commas)
  *   --report        runs nothing: prints the table of what was done (`npm run report:reliability`)
  *   --ci FILE       with --report: what a CI run has appended to FILE instead of ci.jsonl

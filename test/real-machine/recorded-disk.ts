@@ -39,13 +39,18 @@ function run(program: string, ...parameters: readonly string[]): string {
   return execFileSync(program, parameters, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
 }
 
+/** What ends a process of tests before its time; 'disconnect': whoever started it is gone. */
+const ENDINGS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect'] as const;
+
 /** Actions that undo what was made, the last first; run once, at the latest when the process ends. */
 class Undoing {
   readonly #actions: (() => void)[] = [];
   readonly #atExit = () => this.run();
+  readonly #end = () => process.exit(1);
 
   constructor() {
     process.once('exit', this.#atExit);
+    for (const ending of ENDINGS) process.once(ending as NodeJS.Signals, this.#end);
   }
 
   add(action: () => void): void {
@@ -54,6 +59,7 @@ class Undoing {
 
   run(): void {
     process.off('exit', this.#atExit);
+    for (const ending of ENDINGS) process.off(ending, this.#end);
     const failures: unknown[] = [];
     for (let action = this.#actions.pop(); action !== undefined; action = this.#actions.pop()) {
       try {
@@ -66,22 +72,31 @@ class Undoing {
   }
 }
 
-/** A folder in memory of this process; folders of processes that are gone are unmounted and removed. */
+/** A folder in memory of this process; what processes that are gone have left there is removed. */
 function makeFolder(): string {
   const parent = existsSync(MEMORY) ? MEMORY : tmpdir();
   for (const name of readdirSync(parent).filter(found => found.startsWith(PREFIX))) {
-    if (existsSync(`/proc/${name.slice(PREFIX.length).split('-')[0]}`)) continue;
-    const folder = join(parent, name);
-    const mounts = readFileSync('/proc/mounts', 'utf8').split('\n');
-    const below = mounts.map(line => line.split(' ')[1] ?? '').filter(path => path.startsWith(`${folder}/`));
-    for (const mount of below.reverse()) spawnSync('umount', [mount]);
-    for (const device of run('losetup', '--noheadings', '-O', 'NAME,BACK-FILE').split('\n')) {
-      const [loop, file] = device.split(/\s+/);
-      if (file?.startsWith(`${folder}/`)) spawnSync('losetup', ['-d', loop!]);
-    }
-    rmSync(folder, { recursive: true, force: true });
+    if (!existsSync(`/proc/${name.slice(PREFIX.length).split('-')[0]}`)) removeRemains(join(parent, name));
   }
   return mkdtempSync(join(parent, `${PREFIX}${process.pid}-`));
+}
+
+/** File systems first, then the loop devices below them, then what those lie on. */
+function removeRemains(folder: string): void {
+  const lines = readFileSync('/proc/mounts', 'utf8').split('\n');
+  const mounts = lines.map(line => line.split(' ')).filter(([, path]) => path?.startsWith(`${folder}/`));
+  const unmount = (isFuse: boolean) => {
+    for (const [, path, type] of mounts) {
+      if (type!.startsWith('fuse') === isFuse) spawnSync('umount', ['--lazy', path!]);
+    }
+  };
+  unmount(false);
+  for (const device of run('losetup', '--noheadings', '-O', 'NAME,BACK-FILE').split('\n')) {
+    const [loop, file] = device.trim().split(/\s+/);
+    if (file?.startsWith(`${folder}/`)) spawnSync('losetup', ['-d', loop!]);
+  }
+  unmount(true);
+  spawnSync('rm', ['-rf', '--one-file-system', folder]);
 }
 
 export class RecordedDisk {

@@ -1,4 +1,7 @@
-/** Kill loops side by side, each with a server and a data directory of its own, and what they found together. */
+/**
+ * Kill loops side by side, each with a server and a data directory of its own, and what they found
+ * together.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** Changes of valid inputs that follow from a sequence of numbers: what fuzzers of TypeScript's parsers feed. */
+/**
+ * Changes of valid inputs that follow from a sequence of numbers: what fuzzers of TypeScript's parsers
+ * feed.
+ */
 
 export type Numbers = (bound: number) => number;
 

@@ -1,6 +1,6 @@
 /**
- * A volume that is soon full: ext4 on a small image where a loop device is to be had, else a small tmpfs. Both
- * need root.
+ * A volume that is soon full: ext4 on a small image where a loop device is to be had, else a small tmpfs.
+ * Both need root.
  */
 import { execFileSync } from 'node:child_process';
 import {
