@@ -93,6 +93,25 @@ export const ROWS_MAX = 8192;
 /** Fingerprint-to-data-store entries written to RocksDB in one batch. */
 export const VIEW_BATCH_MAX = 8192;
 
+// --- retention, quota ---
+/** What is deleted lies in a container's recycle bin for so long. */
+export const BIN_DAYS_MIN = 7;
+export const BIN_DAYS_MAX = 30;
+export const LOCK_DAYS_MIN = 1;
+export const LOCK_DAYS_MAX = 36_500;
+/** The retention clock is logged so often, and before anything leaves a recycle bin. */
+export const RETENTION_CLOCK_INTERVAL_MS = 600_000;
+/** Wall clock and monotonic clock apart by more: the retention clock stands. */
+export const RETENTION_DISAGREEMENT_MAX_MS = 24 * 3600_000;
+/** A recycle bin is looked through for what may go at least so often. */
+export const BIN_SCAN_INTERVAL_MS = 3600_000;
+/** Versions that leave recycle bins in one change. */
+export const BIN_DROP_BATCH_MAX = 256;
+/** Bytes that a container's files may have. */
+export const LOGICAL_QUOTA_BYTES_MIN = 1;
+/** A quota of which this share is used raises an event. */
+export const QUOTA_WARN_SHARE = 0.85;
+
 // --- cleaner, scrub ---
 /** Chunks whose bits one CONDEMN or QUARANTINE record holds: 60 000 bytes of bits. */
 export const CONDEMN_CHUNKS_MAX = 480_000;

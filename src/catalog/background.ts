@@ -1,8 +1,8 @@
 /**
- * A group's background work, one piece at a time, looked for every BACKGROUND_TICK_MS: counters and the
- * space reserve, warming of the resident index, key rotation, the view's table of places, checkpoints. A
- * piece that fails says so and is tried again at a later tick; what it must not get wrong it leaves in the
- * order that recovery knows.
+ * A group's background work, one piece at a time, looked for every BACKGROUND_TICK_MS: counters, quotas and
+ * the space reserve, retention, warming of the resident index, key rotation, the view's table of places,
+ * checkpoints. A piece that fails says so and is tried again at a later tick; what it must not get wrong it
+ * leaves in the order that recovery knows.
  */
 import type { Timer } from '../base/clock.js';
 import { asStoreError } from '../base/errors.js';
@@ -18,12 +18,16 @@ import { isCheckpointDue, writeCheckpoint } from './checkpoint.js';
 import type { CatalogContext } from './context.js';
 import type { OpenedGroup } from './opened-group.js';
 import { PlaceFiller } from './place-filler.js';
+import { QuotaWatch } from './quota.js';
+import { RetentionWatch } from './retention-watch.js';
 import { rotateIfDue } from './rotation.js';
 
 export class Background {
   readonly #context: CatalogContext;
   readonly #group: OpenedGroup;
   readonly #filler: PlaceFiller;
+  readonly #quotas: QuotaWatch;
+  readonly #retention: RetentionWatch;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
   #isClosed = false;
@@ -35,6 +39,8 @@ export class Background {
     this.#context = context;
     this.#group = group;
     this.#filler = new PlaceFiller(group);
+    this.#quotas = new QuotaWatch(context, group);
+    this.#retention = new RetentionWatch(context, group);
   }
 
   start(): void {
@@ -51,6 +57,8 @@ export class Background {
   async #round(): Promise<void> {
     const pieces = [
       () => this.#group.space.keepReserve(),
+      async () => this.#quotas.look(),
+      () => this.#retention.look(() => this.#isClosed),
       () => this.#rotate(),
       () => this.#warm(),
       () => this.#fillPlaces(),

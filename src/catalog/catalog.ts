@@ -19,12 +19,18 @@ import {
   settingsFrom,
 } from './group-maker.js';
 import type { OpenedGroup } from './opened-group.js';
+import { quotaState } from './quota.js';
+import { type BinQuery, ContainerBin } from './recycle-bin.js';
+import { settingsOfPolicy } from './retention.js';
 import { addSums, byteStatistics, containerSums, groupSums } from './statistics.js';
 import { type GroupEntry, SystemFile } from './system-file.js';
 import type {
+  BinPage,
   ByteStatistics,
   Catalog,
+  ContainerDetails,
   ContainerInfo,
+  ContainerSettings,
   FileDraft,
   FilePage,
   FileRecord,
@@ -32,6 +38,7 @@ import type {
   GroupInfo,
   GroupRequest,
   GroupSettings,
+  LockRequest,
   OpenGroup,
 } from './types.js';
 import { Users } from './users.js';
@@ -195,18 +202,33 @@ export class GranaryCatalog implements Catalog {
 
   // --- containers ---
 
-  async addContainer(name: string, group = DEFAULT_GROUP): Promise<ContainerInfo> {
-    return this.#containers.add(name, this.#group(group));
+  async addContainer(
+    name: string,
+    group = DEFAULT_GROUP,
+    settings: Partial<ContainerSettings> = {},
+  ): Promise<ContainerInfo> {
+    return this.#containers.add(name, this.#group(group), settings);
   }
 
   listContainers(): ContainerInfo[] {
     return this.#containers.list();
   }
 
-  showContainer(name: string): ContainerInfo & ByteStatistics {
+  showContainer(name: string): ContainerDetails {
     const { container, group } = this.#containers.open(name);
-    const state = group.state.containers.get(container.id)!;
-    return { ...container, ...byteStatistics(containerSums(state.totals)) };
+    const { policy, totals, binTotals } = group.state.containers.get(container.id)!;
+    const settings = settingsOfPolicy(policy);
+    return {
+      ...container,
+      ...settings,
+      quotaState: quotaState(totals.logicalBytes, settings.quotaBytes),
+      ...byteStatistics(containerSums(totals, binTotals)),
+    };
+  }
+
+  async updateContainer(name: string, change: Partial<ContainerSettings>): Promise<ContainerDetails> {
+    await this.#containers.update(name, change);
+    return this.showContainer(name);
   }
 
   deleteContainer(name: string, withFiles: boolean): Promise<void> {
@@ -235,6 +257,28 @@ export class GranaryCatalog implements Catalog {
     return this.#files(container).delete(path);
   }
 
+  async admitPut(container: string, path: string, size?: number): Promise<FileRecord | undefined> {
+    return this.#files(container).admitPut(path, size);
+  }
+
+  // --- retention ---
+
+  async lockFile(container: string, path: string, request: LockRequest): Promise<FileRecord> {
+    return this.#files(container).lock(path, request);
+  }
+
+  async listBin(container: string, query: BinQuery): Promise<BinPage> {
+    return this.#bin(container).list(query);
+  }
+
+  async restoreFromBin(container: string, path: string, version?: number): Promise<FileRecord> {
+    return this.#bin(container).restore(path, version);
+  }
+
+  async purgeBin(container: string): Promise<number> {
+    return this.#bin(container).purge();
+  }
+
   // --- statistics ---
 
   async statistics(scope: { group?: string; container?: string } = {}): Promise<ByteStatistics> {
@@ -244,7 +288,9 @@ export class GranaryCatalog implements Catalog {
         ? [...this.#groups.values()].flatMap(group => group.opened ?? [])
         : [this.#group(scope.group).demandOpen()];
     const sums = await Promise.all(
-      groups.map(async group => groupSums(group.state.totals, await group.space.refresh())),
+      groups.map(async group =>
+        groupSums(group.state.totals, group.state.binTotals, await group.space.refresh()),
+      ),
     );
     return byteStatistics(addSums(sums));
   }
@@ -270,6 +316,11 @@ export class GranaryCatalog implements Catalog {
   #files(name: string): ContainerFiles {
     const { container, group } = this.#containers.open(name);
     return new ContainerFiles(group, container);
+  }
+
+  #bin(name: string): ContainerBin {
+    const { container, group } = this.#containers.open(name);
+    return new ContainerBin(group, container);
   }
 
   /** In this order: whatever the system file says after a failure, it never names a group without files. */
@@ -301,7 +352,7 @@ export class GranaryCatalog implements Catalog {
     const ready: GroupEntry = { ...entry, state: 'ready' };
     const group = await Group.open(this.#context, ready, secret);
     try {
-      await group.demandOpen().commit(configChange(entry.settings));
+      await group.demandOpen().begin(entry.settings);
       await this.#system.setGroup(entry.name, ready);
     } catch (thrown) {
       await group.close();

@@ -3,12 +3,14 @@
  * (missing, foreign, damaged, newer, in use), or open. A group that cannot be opened never stops the
  * others, and its directory is never initialised by itself.
  */
+import { isoTime } from '../base/clock.js';
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import { LockedKeyring } from '../keys/keyring.js';
 import type { Secret } from '../keys/slots.js';
 import { Background } from './background.js';
 import type { CatalogContext, GroupService } from './context.js';
 import { OpenedGroup } from './opened-group.js';
+import { quotaState } from './quota.js';
 import type { GroupEntry } from './system-file.js';
 import type { GroupInfo } from './types.js';
 
@@ -136,6 +138,7 @@ export class Group {
       ...(opened?.settings ?? settings),
       isLocked: this.isLocked,
       keyEpoch: opened?.keyring.activeEpoch ?? 0,
+      ...(opened === undefined ? {} : openInfo(opened)),
       ...(admission === undefined ? {} : { admission: admissionOf(admission) }),
       ...(failure === undefined ? {} : { failure }),
     };
@@ -218,6 +221,17 @@ export class Group {
     if (this.#context.isReadOnly === true) return;
     for (const service of services) service.start();
   }
+}
+
+function openInfo({ retention, settings, space }: OpenedGroup): Partial<GroupInfo> {
+  const usedBytes = space.counters.fileBytes;
+  const nowMs = retention.nowMs();
+  return {
+    usedBytes,
+    quotaState: quotaState(usedBytes, settings.quotaBytes),
+    retentionClock: isoTime(nowMs),
+    isRetentionFrozen: retention.isFrozen,
+  };
 }
 
 function admissionOf(admission: NonNullable<GroupEntry['admission']>): NonNullable<GroupInfo['admission']> {

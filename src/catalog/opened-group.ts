@@ -9,6 +9,7 @@ import { DATA_STORE_ID_SIZE, FINGERPRINT_SIZE } from '../native/binding.js';
 import type { KvStore } from '../view/kv.js';
 import { condemnView, type OpenedView, openView } from '../view/open-view.js';
 import type { Lane } from '../workers/pool.js';
+import { firstChange } from './changes.js';
 import { type Change, CommitQueue } from './commit-queue.js';
 import type { CatalogContext } from './context.js';
 import { ClearFileIndex, type FileIndex } from './file-index.js';
@@ -18,6 +19,7 @@ import { placeKey } from './places.js';
 import type { Settings } from './record.js';
 import { type ReplayReport, type ReplayTarget, rebuild, replay } from './replay.js';
 import { SpaceReserve } from './reserve.js';
+import { RetentionClock } from './retention-clock.js';
 import { SpaceGate } from './space.js';
 import type { GroupEntry } from './system-file.js';
 import type { Compression, OpenGroup } from './types.js';
@@ -39,6 +41,7 @@ interface Parts {
 export class OpenedGroup implements OpenGroup {
   readonly #parts: Parts;
   readonly queue: CommitQueue;
+  readonly retention: RetentionClock;
   #lastCommitMs: number;
   /** Of the first record that the log still gives. */
   #firstSequence: number;
@@ -55,6 +58,7 @@ export class OpenedGroup implements OpenGroup {
       },
       condemnView: () => condemnView(parts.view),
     });
+    this.retention = new RetentionClock(context.clock, parts.state.mark.retentionMs);
     this.#lastCommitMs = context.clock.monotonicMs();
     this.#firstSequence = report.firstSequence;
   }
@@ -166,6 +170,11 @@ export class OpenedGroup implements OpenGroup {
   commit<T>(change: Change<T>): Promise<T> {
     this.#lastCommitMs = this.#parts.context.clock.monotonicMs();
     return this.queue.submit(change);
+  }
+
+  /** The first records of a new group: its settings, and the retention clock's first time. */
+  begin(settings: Settings): Promise<void> {
+    return this.commit(firstChange(settings, this.retention.nowMs()));
   }
 
   /** What the log can give from its first to its last durable record. */

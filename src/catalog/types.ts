@@ -7,6 +7,7 @@
 import type { BlockmapRoot, EngineHandle } from '../native/binding.js';
 import type { KvStore } from '../view/kv.js';
 import type { Lane } from '../workers/pool.js';
+import type { Hold, LockMode } from './record.js';
 
 export type Compression = 'none' | 'fast' | 'best';
 export type Encryption = 'off' | 'static' | 'internal';
@@ -45,10 +46,19 @@ export interface GroupInfo extends GroupSettings {
   readonly chunkSizeAverage: number;
   readonly isLocked: boolean;
   readonly keyEpoch: number;
+  /** Physical bytes, and how near they are to the quota; absent while the group is not open. */
+  readonly usedBytes?: number;
+  readonly quotaState?: QuotaState;
+  /** The retention clock, ISO 8601, and whether it stands because the wall clock cannot be right. */
+  readonly retentionClock?: string;
+  readonly isRetentionFrozen?: boolean;
   readonly admission?: { sequentialIops: number; randomIops: number; isRotational?: boolean };
   /** Why the group cannot be used now: missing, damaged, stopped after an I/O error. */
   readonly failure?: string;
 }
+
+/** none: there is no quota; warning: QUOTA_WARN_SHARE of it is used; full: nothing more is taken. */
+export type QuotaState = 'none' | 'ok' | 'warning' | 'full';
 
 /** What the flows need of an open group. */
 export interface OpenGroup {
@@ -78,6 +88,35 @@ export interface ContainerInfo {
   readonly createdMs: number;
 }
 
+/** What holds for a container's files; a change holds for what is put or deleted from then on. */
+export interface ContainerSettings {
+  /** What is deleted or overwritten lies in the recycle bin for so many days; 0: there is none. */
+  readonly binDays: number;
+  /** Lock of new files. */
+  readonly lockMode: LockMode;
+  readonly lockDays: number;
+  /** Bytes of all its files as they came; 0: none. */
+  readonly quotaBytes: number;
+}
+
+export interface ContainerDetails extends ContainerInfo, ContainerSettings, ByteStatistics {
+  readonly quotaState: QuotaState;
+}
+
+/** How a version is to be kept from now on; what is absent stays as it is. */
+export interface LockRequest {
+  readonly mode?: LockMode;
+  /** By the retention clock. */
+  readonly untilMs?: number;
+  /** From now, by the retention clock. */
+  readonly days?: number;
+  readonly hold?: boolean;
+  /** Shortens or takes off a governance lock. */
+  readonly bypassGovernance?: boolean;
+  /** Of a version in the recycle bin; absent: the current file. */
+  readonly version?: number;
+}
+
 export interface FileDigests {
   /** Hex. xxh3 is there always. */
   readonly xxh3: string;
@@ -98,6 +137,11 @@ export interface FileRecord extends FileDigests {
   readonly newBytes: number;
   readonly storedBytes: number;
   readonly chunkCount: number;
+  /** Absent: it is not locked, not held, not in the recycle bin. By the retention clock. */
+  readonly lockMode?: LockMode;
+  readonly lockUntilMs?: number;
+  readonly hold?: Hold;
+  readonly binUntilMs?: number;
 }
 
 /** What ingest hands over to be committed. */
@@ -115,6 +159,13 @@ export interface FilePage {
   readonly next?: string;
 }
 
+/** Versions in a recycle bin, by version. */
+export interface BinPage {
+  readonly files: readonly FileRecord[];
+  /** Give it as `after` for the next page; absent at the end. */
+  readonly next?: number;
+}
+
 export interface ByteStatistics {
   readonly logicalBytes: number;
   /** Plain bytes of distinct chunks (for a container or file: those it brought first). */
@@ -128,6 +179,9 @@ export interface ByteStatistics {
   readonly dedupSavingsPercent: number;
   readonly compressionSavingsPercent: number;
   readonly savingsPercent: number;
+  /** Versions in recycle bins, and their bytes as they came; not among files and logicalBytes. */
+  readonly binFiles: number;
+  readonly binBytes: number;
 }
 
 export interface Catalog {
@@ -162,10 +216,15 @@ export interface Catalog {
   openGroup(name: string): OpenGroup;
 
   // --- containers ---
-  addContainer(name: string, group?: string): Promise<ContainerInfo>;
+  addContainer(name: string, group?: string, settings?: Partial<ContainerSettings>): Promise<ContainerInfo>;
   listContainers(): ContainerInfo[];
-  showContainer(name: string): ContainerInfo & ByteStatistics;
-  /** EXISTS while it has files, unless `withFiles`. */
+  showContainer(name: string): ContainerDetails;
+  /** For what is put and deleted from then on. INVALID: a recycle bin cannot be switched off. */
+  updateContainer(name: string, change: Partial<ContainerSettings>): Promise<ContainerDetails>;
+  /**
+   * EXISTS while it has files, unless `withFiles`. LOCKED, and nothing is deleted, while any of them is
+   * locked or held, or while the container has a recycle bin and files, or versions in it.
+   */
   deleteContainer(name: string, withFiles: boolean): Promise<void>;
   /** The container and its open group: NOT_FOUND, DENIED as openGroup. */
   openContainer(name: string): { container: ContainerInfo; group: OpenGroup };
@@ -176,11 +235,30 @@ export interface Catalog {
   listFiles(container: string, query: { prefix?: string; after?: string; limit?: number }): Promise<FilePage>;
   /**
    * The commit point: syncs the group's data stores, writes the commit record durably, updates the view,
-   * then resolves. A file of that name is replaced; its bytes are freed by the cleaner. Many calls at once
-   * share the syncs.
+   * then resolves. A file of that name is replaced: it goes to the recycle bin where there is one, else its
+   * bytes are freed by the cleaner. Many calls at once share the syncs. LOCKED: it may not be replaced;
+   * NO_SPACE: the container's quota.
    */
   putFile(container: string, path: string, draft: FileDraft): Promise<FileRecord>;
+  /**
+   * The file that a put of this name will replace. LOCKED, NO_SPACE: its commit would be refused, as far as
+   * that can be told before the bytes have come.
+   */
+  admitPut(container: string, path: string, size?: number): Promise<FileRecord | undefined>;
+  /** LOCKED: it may not go yet. */
   deleteFile(container: string, path: string): Promise<void>;
+
+  // --- retention ---
+  /** LOCKED: the lock would be shortened and may not be. */
+  lockFile(container: string, path: string, request: LockRequest): Promise<FileRecord>;
+  listBin(container: string, query: { prefix?: string; after?: number; limit?: number }): Promise<BinPage>;
+  /**
+   * The version, without one the newest of that name in the bin, is the file of its name again; what is
+   * there goes to the bin. LOCKED: that may not be replaced.
+   */
+  restoreFromBin(container: string, path: string, version?: number): Promise<FileRecord>;
+  /** Drops what may go by the retention clock, and answers how many that were; nothing goes earlier. */
+  purgeBin(container: string): Promise<number>;
 
   // --- statistics ---
   statistics(scope?: { group?: string; container?: string }): Promise<ByteStatistics>;

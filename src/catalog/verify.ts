@@ -13,9 +13,10 @@ import {
   STATE_KNOWN,
 } from '../native/binding.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
+import { containerRow } from './container-table.js';
 import { type Group, SUPERBLOCK_COPIES } from './group.js';
 import type { OpenedGroup } from './opened-group.js';
-import { type FileRow, RecordType } from './record.js';
+import type { FileRow } from './record.js';
 import { SetDigest } from './set-digest.js';
 
 export interface Damage {
@@ -139,11 +140,9 @@ class GroupCheck {
     const digest = new SetDigest();
     let wanted: Uint8Array = digest.bytes;
     await queue.exclusive(async () => {
-      files = state.index.scan();
+      files = state.scanAll();
       wanted = state.digest;
-      for (const { id: containerId, name, createdMs } of state.containers.values()) {
-        digest.add({ type: RecordType.CHECKPOINT_CONTAINER, containerId, name, createdMs });
-      }
+      for (const container of state.containers.values()) digest.add(containerRow(container));
     });
     try {
       for await (const row of files!) {
@@ -162,7 +161,8 @@ class GroupCheck {
   async #file(row: FileRow): Promise<void> {
     this.totals.files += 1;
     const container = this.#group.state.containers.get(row.containerId)?.name ?? row.containerId;
-    const what = `file ${container}/${row.name}`;
+    const isBinned = row.binUntilMs !== undefined;
+    const what = `file ${container}/${row.name}${isBinned ? ` (recycle bin, version ${row.version})` : ''}`;
     try {
       for (let offset = 0; offset < row.size; ) {
         const { rowCount, skip, covered } = await this.#readRows(row, offset);

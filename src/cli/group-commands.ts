@@ -13,6 +13,7 @@ import {
   withExamples,
   withServer,
 } from './command.js';
+import { quotaText } from './container-settings.js';
 import { base64OfFile, registerGroupKeys } from './group-keys.js';
 import { GROUPS, groupUrl } from './group-url.js';
 import { findPassphrase, passphraseOfFile } from './passphrase.js';
@@ -211,6 +212,14 @@ function groupFields(info: GroupInfo): string {
     ['compression', info.compression],
     ['encryption', info.encryption === 'off' ? 'off' : `${info.encryption}, key epoch ${info.keyEpoch}`],
     ...(info.encryption === 'internal' ? ([['new key after', `${info.rotationDays} days`]] as const) : []),
-    ['quota', info.quotaBytes === 0 ? 'none' : formatSize(info.quotaBytes)],
+    ['quota', quotaText(info.quotaBytes, info.quotaState)],
+    ...(info.usedBytes === undefined ? [] : ([['used', formatSize(info.usedBytes)]] as const)),
+    ...retentionFields(info),
   ]);
+}
+
+function retentionFields({ retentionClock, isRetentionFrozen }: GroupInfo): (readonly [string, string])[] {
+  if (retentionClock === undefined) return [];
+  const stands = isRetentionFrozen === true ? ', stands: the wall clock has moved' : '';
+  return [['retention clock', retentionClock + stands]];
 }

@@ -10,6 +10,7 @@ import { registerContainer } from './container-commands.js';
 import { registerFiles } from './file-commands.js';
 import { registerGroup } from './group-commands.js';
 import { type Rebuild, registerMaintenance } from './maintenance-commands.js';
+import { registerRetention } from './retention-commands.js';
 import type { ServeFlags } from './serve-settings.js';
 import { registerStatistics } from './statistics.js';
 import { registerTransfers } from './transfer-commands.js';
@@ -25,6 +26,7 @@ export function buildProgram(serverSide: ServerSide): Command {
   const program = new Command('granary')
     .description('A deduplicating backup store: every distinct chunk once, given back bit for bit.')
     .version('0.1.0')
+    .enablePositionalOptions()
     .configureHelp({ sortSubcommands: false })
     .showSuggestionAfterError(false)
     .exitOverride()
@@ -40,6 +42,7 @@ export function buildProgram(serverSide: ServerSide): Command {
   registerServe(program, serverSide);
   registerTransfers(program);
   registerFiles(program);
+  registerRetention(program);
   registerContainer(program);
   registerGroup(program);
   registerStatistics(program);

@@ -2,11 +2,12 @@
  * Administration: groups, containers, users, statistics, verification. JSON in, JSON out; the catalog
  * decides.
  */
-import { isoTime } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
-import type { ContainerInfo, GroupChange, GroupRequest } from '../catalog/types.js';
+import type { GroupChange, GroupRequest } from '../catalog/types.js';
 import { makeToken } from './auth.js';
 import type { FrontContext } from './context.js';
+import { withoutUndefined } from './file-json.js';
+import { containerJson } from './retention-routes.js';
 import { type Route, route } from './route.js';
 import * as schema from './schema.js';
 
@@ -147,9 +148,9 @@ export function containerRoutes({ catalog }: FrontContext): Route[] {
       summary: 'Makes a container; without a group in the default one.',
       body: schema.containerRequest,
       answers: { 201: { description: 'The container', content: schema.containerInfo } },
-      handle: async ({ body }) => ({
+      handle: async ({ body: { name, group, ...settings } }) => ({
         status: 201,
-        json: containerJson(await catalog.addContainer(body.name, body.group)),
+        json: containerJson(await catalog.addContainer(name, group, withoutUndefined(settings))),
       }),
     }),
     route({
@@ -157,7 +158,7 @@ export function containerRoutes({ catalog }: FrontContext): Route[] {
       pattern: '/api/v1/containers/{container}',
       summary: 'One container, with its statistics.',
       params: schema.containerParams,
-      answers: { 200: { description: 'The container', content: schema.containerInfo } },
+      answers: { 200: { description: 'The container', content: schema.containerDetails } },
       handle: async ({ params }) => ({
         status: 200,
         json: containerJson(catalog.showContainer(params.container)),
@@ -176,10 +177,6 @@ export function containerRoutes({ catalog }: FrontContext): Route[] {
       },
     }),
   ];
-}
-
-function containerJson({ createdMs, ...rest }: ContainerInfo): object {
-  return { ...rest, created: isoTime(createdMs) };
 }
 
 export function userRoutes({ users }: FrontContext): Route[] {

@@ -20,6 +20,7 @@ import type { HttpHandlers } from './http.js';
 import { FrontMetrics } from './metrics.js';
 import { NamedUploads, uploadRoutes } from './named-uploads.js';
 import { openApiDocument } from './openapi.js';
+import { binRoutes, retentionRoutes } from './retention-routes.js';
 import { type Route, route } from './route.js';
 import { Router } from './router.js';
 import { health, systemInfo } from './schema.js';
@@ -47,6 +48,8 @@ export function createFront(context: FrontContext): Front {
     ...groupChangeRoutes(context),
     ...groupKeyRoutes(context),
     ...containerRoutes(context),
+    ...retentionRoutes(context),
+    ...binRoutes(context),
     ...userRoutes(context),
     ...reportRoutes(context),
     ...serviceRoutes(context, metrics, state),

@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import type { Clock } from '../base/clock.js';
+import { type Clock, DAY_MS } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
 import { KEY_EPOCHS_MAX, KEY_SLOTS_MAX } from '../base/limits.js';
 import type { DataKey, DiskHandle } from '../native/binding.js';
@@ -26,7 +26,6 @@ import {
 } from './slots.js';
 import { StateFile } from './state-file.js';
 
-const DAY_MS = 86_400_000;
 const NONCE_SIZE = 12;
 const base64 = z.string().regex(/^[A-Za-z0-9+/]*={0,2}$/);
 

@@ -81,7 +81,7 @@ test('rebuild makes the view anew from log and data stores, whatever was in it',
   await view.batch([{ type: 'put', key: Buffer.from('f\0\0\0\x01ghost'), value: Buffer.from('ghost') }]);
   const reports = await rebuildViews({ context, dataDirectory: '/data', group: 'DefaultGroup' });
   expect(reports).toEqual([
-    { group: 'DefaultGroup', records: 4, containers: 1, files: 2, dataStores: 1, fingerprints: 10 },
+    { group: 'DefaultGroup', records: 5, containers: 1, files: 2, dataStores: 1, fingerprints: 10 },
   ]);
   const { catalog: again } = await openCatalog(disk);
   expect((await again.listFiles('c', {})).files).toEqual(before);

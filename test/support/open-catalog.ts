@@ -38,6 +38,19 @@ export class StillClock implements Clock {
   }
 }
 
+/** Its wall clock can be set, which time itself does not follow. */
+export class JumpingClock extends StillClock {
+  #jumpedMs = 0;
+
+  jump(byMs: number): void {
+    this.#jumpedMs += byMs;
+  }
+
+  override nowMs(): number {
+    return this.now + this.#jumpedMs;
+  }
+}
+
 export const CHEAP = { cost: 2 ** 14, blockSize: 8, parallel: 1 } as const;
 
 export interface Opened {
