@@ -84,6 +84,8 @@ export const SHARED_ARGUMENTS: { readonly [V in LaneVerb]?: readonly number[] } 
   readRecords: [1, 3],
   readFingerprints: [3],
   findRows: [1],
+  condemnStore: [3],
+  locateChunks: [3],
   digestUpdate: [1],
   ingestWhole: [2, 5],
   readWhole: [4, 5],
