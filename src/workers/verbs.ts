@@ -86,6 +86,7 @@ export const SHARED_ARGUMENTS: { readonly [V in LaneVerb]?: readonly number[] } 
   findRows: [1],
   condemnStore: [3],
   locateChunks: [3],
+  admitRecords: [1, 3],
   digestUpdate: [1],
   ingestWhole: [2, 5],
   readWhole: [4, 5],
