@@ -8,7 +8,8 @@ import { isoTime, SYSTEM_CLOCK } from './base/clock.js';
 import { StoreError } from './base/errors.js';
 import { SOCKET_RECEIVE_BUFFER, SOCKET_SEND_BUFFER } from './base/limits.js';
 import type { GranaryCatalog } from './catalog/catalog.js';
-import type { CatalogContext } from './catalog/context.js';
+import type { CatalogContext, CatalogEvent } from './catalog/context.js';
+import type { Cleaners } from './cleaner/cleaners.js';
 import type { DataDirectory } from './cli/data-directory.js';
 import type { RebuildReport, RebuildRequest } from './cli/maintenance-commands.js';
 import { runCommandLine } from './cli/program.js';
@@ -31,6 +32,7 @@ interface Listener {
 
 /** What both commands that open groups build on. */
 interface Ground {
+  readonly cleaners: Cleaners;
   readonly context: CatalogContext;
   readonly directory: DataDirectory;
   close(): Promise<void>;
@@ -52,19 +54,25 @@ async function openGround(
     await lane.close();
     throw thrown;
   }
-  const context: CatalogContext = {
+  const { Cleaners } = await import('./cleaner/cleaners.js');
+  const world = {
     clock: SYSTEM_CLOCK,
     disk: REAL_DISK,
+    onEvent: ({ level, message, ...fields }: CatalogEvent) => log[level](fields, message),
+  };
+  const cleaners = new Cleaners(world);
+  const context: CatalogContext = {
+    ...world,
     lane,
     createLane: name => createLane({ name, ...counts }),
-    onEvent: ({ level, message, ...fields }) => log[level](fields, message),
     engineBounds: ENGINE_BOUNDS,
+    services: [cleaners.make],
   };
   const close = async () => {
     await directory.release();
     await lane.close();
   };
-  return { context, directory, close };
+  return { cleaners, context, directory, close };
 }
 
 // --- serve ---
@@ -167,8 +175,10 @@ async function serveUntil(
   log: FrontLog,
 ): Promise<void> {
   const { createFront } = await import('./front/front.js');
+  ground.cleaners.use(catalog);
   const front = createFront({
     catalog,
+    cleaner: ground.cleaners,
     tokens: tokensOf(catalog),
     users: usersOf(catalog),
     system: { version: VERSION, dataDirectory: settings.dataDirectory, pid: process.pid },

@@ -115,6 +115,47 @@ export const QUOTA_WARN_SHARE = 0.85;
 // --- cleaner, scrub ---
 /** Chunks whose bits one CONDEMN or QUARANTINE record holds: 60 000 bytes of bits. */
 export const CONDEMN_CHUNKS_MAX = 480_000;
+/** Roots that one call marks; names of a pass of mark 2, about 200 bytes each. */
+export const CLEANER_ROOTS_MAX = 64;
+export const CLEANER_NAMES_MAX = 500_000;
+/** Chunks condemned in one cycle: mark 2 keeps 16 bytes of each, 128 MiB. */
+export const CLEANER_CONDEMNED_CHUNKS_MAX = 8_000_000;
+/** Fingerprints of a data store that are looked at together; a multiple of 8. */
+export const CLEANER_FINGERPRINTS_MAX = 8192;
+/** Plain bytes that one unit of copying forward takes on: some 50 ms. */
+export const CLEANER_COPY_BYTES = 8 * MIB;
+/** What is copied in one cycle takes at most this share of the free space. */
+export const CLEANER_COPY_FREE_SHARE = 0.5;
+/** Of data stores that are copied only because of their old key, in a cycle that began by itself. */
+export const CLEANER_RESEAL_BYTES_MAX = 4096 * MIB;
+/** A data store is emptied when so much of it is dead; thoroughly, already at the lower share … */
+export const CLEANER_DEAD_SHARE_AUTOMATIC = 0.2;
+export const CLEANER_DEAD_SHARE_MIN = 0.01;
+/** … as long as the deader ones do not cover this share of all that is dead. */
+export const CLEANER_DEAD_COVERED = 0.98;
+/** Dead beyond what the log accounts for. The account is exact; this is for rounding of what is to come. */
+export const CLEANER_BRAKE_SLACK_BYTES = MIB;
+/** Epochs whose trash waits for the end of its hold. */
+export const CLEANER_TRASH_EPOCHS_MAX = 4096;
+/** The longest hold: 90 days. */
+export const CLEANER_HOLD_HOURS_MAX = 90 * 24;
+export const CLEANER_WINDOWS_MAX = 64;
+/** It is looked this often whether a cycle is due; one follows another by itself after this long only. */
+export const CLEANER_TICK_MS = 10_000;
+export const CLEANER_INTERVAL_MS = 600_000;
+/** So long nothing was committed: a cycle may begin where there are no windows. */
+export const CLEANER_IDLE_MS = 60_000;
+/** Worth a cycle: so many bytes seem dead, and so large a share of what is stored. */
+export const CLEANER_EXPECTED_BYTES_MIN = 64 * MIB;
+export const CLEANER_EXPECTED_SHARE_MIN = 0.02;
+/** Space is short: below this share of the volume or this size, or at this share of the quota. */
+export const CLEANER_FORCE_FREE_SHARE = 0.1;
+export const CLEANER_FORCE_FREE_BYTES_MAX = 16_384 * MIB;
+export const CLEANER_FORCE_QUOTA_SHARE = 0.9;
+/** Rest for each millisecond of work while ingest or restores run: a sixth of the time is worked. */
+export const PACER_REST_FACTOR = 5;
+/** One rest: a unit of work that a slow disk has drawn out does not stop the flow for minutes. */
+export const PACER_REST_MS_MAX = 5000;
 
 // --- restore ---
 /** Segments read ahead of what the client has taken. */
@@ -250,5 +291,7 @@ export const RESTORE_BACKLOG_MAX = 8 * MIB;
 export const ANSWER_SIZE_MAX = 16 * MIB;
 /** Redrawing of the progress bar. */
 export const PROGRESS_INTERVAL_MS = 200;
+/** The server is asked this often whether a cycle of the cleaner is over. */
+export const CLEANER_POLL_INTERVAL_MS = 500;
 /** The server is asked this often what an upload saves, while a progress bar is shown. */
 export const SAVING_INTERVAL_MS = 1000;

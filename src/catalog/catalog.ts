@@ -28,6 +28,7 @@ import type {
   BinPage,
   ByteStatistics,
   Catalog,
+  CleanerSettings,
   ContainerDetails,
   ContainerInfo,
   ContainerSettings,
@@ -255,6 +256,20 @@ export class GranaryCatalog implements Catalog {
 
   async deleteFile(container: string, path: string): Promise<void> {
     return this.#files(container).delete(path);
+  }
+
+  // --- cleaner ---
+
+  get cleanerSettings(): CleanerSettings {
+    return this.#system.content.cleaner ?? { isPaused: false, holdHours: 0, windows: [] };
+  }
+
+  /** Durable. */
+  changeCleanerSettings(change: Partial<CleanerSettings>): Promise<void> {
+    return this.#system.change(content => {
+      const cleaner = { ...this.cleanerSettings, ...change };
+      return { ...content, cleaner: { ...cleaner, windows: [...cleaner.windows] } };
+    });
   }
 
   async admitPut(container: string, path: string, size?: number): Promise<FileRecord | undefined> {

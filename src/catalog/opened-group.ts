@@ -4,7 +4,7 @@
  */
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import type { Keyring } from '../keys/keyring.js';
-import type { AttachReport, DiskHandle, EngineHandle } from '../native/binding.js';
+import type { AttachReport, BlockmapRoot, DiskHandle, EngineHandle } from '../native/binding.js';
 import { DATA_STORE_ID_SIZE, FINGERPRINT_SIZE } from '../native/binding.js';
 import type { KvStore } from '../view/kv.js';
 import { condemnView, type OpenedView, openView } from '../view/open-view.js';
@@ -15,7 +15,9 @@ import type { CatalogContext } from './context.js';
 import { ClearFileIndex, type FileIndex } from './file-index.js';
 import { SealedFileIndex } from './file-index-sealed.js';
 import { GroupState } from './group-state.js';
-import { placeKey } from './places.js';
+import { hideChunks } from './hidden-chunks.js';
+import { firstLost, locate } from './located-chunks.js';
+import { PlaceMarks, placeKey } from './places.js';
 import type { Settings } from './record.js';
 import { type ReplayReport, type ReplayTarget, rebuild, replay } from './replay.js';
 import { SpaceReserve } from './reserve.js';
@@ -41,6 +43,8 @@ interface Parts {
 export class OpenedGroup implements OpenGroup {
   readonly #parts: Parts;
   readonly queue: CommitQueue;
+  readonly placeMarks = new PlaceMarks();
+  readonly openReads = new Set<BlockmapRoot>();
   readonly retention: RetentionClock;
   #lastCommitMs: number;
   /** Of the first record that the log still gives. */
@@ -75,6 +79,7 @@ export class OpenedGroup implements OpenGroup {
       const space = await SpaceGate.open(lane, engine, context.clock, reserve);
       if (context.isReadOnly !== true) await space.begin();
       const opened = await openState(context, entry, keyring, lane, report);
+      await hideStored(context, entry, lane, engine, opened.state);
       const group = new OpenedGroup({ context, entry, keyring, lane, report, space, ...opened });
       await group.#applySettings();
       return group;
@@ -87,6 +92,11 @@ export class OpenedGroup implements OpenGroup {
 
   get name(): string {
     return this.#parts.entry.name;
+  }
+
+  /** Of its files. */
+  get directory(): string {
+    return this.#parts.entry.path;
   }
 
   get engine(): EngineHandle {
@@ -161,6 +171,20 @@ export class OpenedGroup implements OpenGroup {
     return places;
   }
 
+  async rescue(fingerprints: Uint8Array): Promise<Uint8Array> {
+    const found = await locate(this.lane, this.engine, fingerprints);
+    if (found.ids.length > 0) await this.lane.call('hintPlaces', this.engine, found.ids);
+    const count = found.absent.length / FINGERPRINT_SIZE;
+    if (count === 0) return found.absent;
+    const rescued = await this.lane.call('rescueChunks', this.engine, found.absent, count);
+    if (rescued > 0) {
+      const message = `${rescued} chunks had to be read from the trash: the cleaner was wrong and stops`;
+      this.#parts.context.onEvent({ level: 'error', group: this.name, message });
+    }
+    if (rescued === count) return new Uint8Array(0);
+    return firstLost(this.lane, this.engine, found.absent);
+  }
+
   admitIngest(): void {
     if (this.queue.failure !== undefined) throw this.queue.failure;
     this.space.admit(this.settings.quotaBytes);
@@ -186,6 +210,11 @@ export class OpenedGroup implements OpenGroup {
   /** The log is read from this checkpoint on; what lies before the one before may go. */
   async setCheckpoint(begin: number, previousBegin: number): Promise<void> {
     this.#firstSequence = await this.lane.call('setCheckpoint', this.engine, begin, previousBegin);
+  }
+
+  /** The view is being made anew: what it says now is not the whole. */
+  get isRebuilding(): boolean {
+    return this.#isRebuilding;
   }
 
   /** Makes the view anew from the log while nothing is committed; reads are answered BUSY meanwhile. */
@@ -326,5 +355,19 @@ function reportRecovery(context: CatalogContext, entry: GroupEntry, report: Atta
   }
   for (const { id, reason } of report.damaged) {
     context.onEvent({ level: 'error', group: entry.name, message: `data store ${id} is damaged: ${reason}` });
+  }
+}
+
+/** Chunks that the log condemns or names damaged are hidden before the group admits anything. */
+async function hideStored(
+  context: CatalogContext,
+  entry: GroupEntry,
+  lane: Lane,
+  engine: EngineHandle,
+  state: GroupState,
+): Promise<void> {
+  for (const { id } of await hideChunks(lane, engine, state.stores)) {
+    const message = `data store ${id}, of which the log knows, is not there`;
+    context.onEvent({ level: 'warn', group: entry.name, message });
   }
 }

@@ -57,6 +57,23 @@ export interface GroupInfo extends GroupSettings {
   readonly failure?: string;
 }
 
+/** How the cleaners of all groups work by themselves; in the system file. */
+export interface CleanerSettings {
+  /** Nothing begins by itself nor when asked for. */
+  readonly isPaused: boolean;
+  /** So long trash lies at least. */
+  readonly holdHours: number;
+  /** Empty: whenever a group is idle. */
+  readonly windows: readonly CleanerWindow[];
+}
+
+/** A weekly window, UTC. */
+export interface CleanerWindow {
+  /** 0: Monday. */
+  readonly day: number;
+  readonly fromMinute: number;
+  readonly minutes: number;
+}
 /** none: there is no quota; warning: QUOTA_WARN_SHARE of it is used; full: nothing more is taken. */
 export type QuotaState = 'none' | 'ok' | 'warning' | 'full';
 
@@ -67,6 +84,8 @@ export interface OpenGroup {
   /** Worker lane: performance tiers have their own. */
   readonly lane: Lane;
   readonly view: KvStore;
+  /** What is being read: the cleaner takes it for alive, whatever becomes of its files meanwhile. */
+  readonly openReads: Set<BlockmapRoot>;
   /** Are the resident index's answers final? While not, unknown rows have to be asked of the view. */
   isResident(): boolean;
   /**
@@ -74,6 +93,12 @@ export interface OpenGroup {
    * each).
    */
   places(fingerprints: Uint8Array): Promise<Uint8Array>;
+  /**
+   * The last resort of a read, before CORRUPT: searches the tables of all data stores, then the trash, for
+   * packed fingerprints. What is found can be read from then on. Answers the first that is nowhere, or
+   * nothing.
+   */
+  rescue(fingerprints: Uint8Array): Promise<Uint8Array>;
   /**
    * Throws NO_SPACE when the volume is at its floor or the quota is used up; BUSY, IO when the group has
    * stopped writing.

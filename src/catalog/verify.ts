@@ -15,6 +15,7 @@ import {
 import { sharedBytes } from '../workers/shared-bytes.js';
 import { containerRow } from './container-table.js';
 import { type Group, SUPERBLOCK_COPIES } from './group.js';
+import { NodeHints } from './node-hints.js';
 import type { OpenedGroup } from './opened-group.js';
 import type { FileRow } from './record.js';
 import { SetDigest } from './set-digest.js';
@@ -127,10 +128,17 @@ class GroupCheck {
           this.#noteDamaged(fingerprints);
         }
       } catch (thrown) {
+        // The cleaner has emptied it meanwhile: its chunks are looked for with the files.
+        if (this.#group.state.stores.get(id)?.moved !== undefined || (await this.#isGone(id))) continue;
         this.#damage(`data store ${id}`, asStoreError(thrown).message);
       }
       this.totals.dataStores += 1;
     }
+  }
+
+  async #isGone(id: string): Promise<boolean> {
+    const { lane, engine } = this.#group;
+    return !(await lane.call('listDataStores', engine)).some(store => store.id === id);
   }
 
   /** Walks the files as they are at one moment, and compares them with what the commits have counted. */
@@ -184,22 +192,12 @@ class GroupCheck {
     const { lane, engine } = this.#group;
     const { root, rootLength, depth } = row;
     const map = { root, rootLength, depth };
-    let previous: Uint8Array | undefined;
+    const hints = new NodeHints(this.#group);
     for (;;) {
       const report = await lane.call('readRows', engine, map, offset, row.size - offset, this.#rows);
       if (report.unresolved === undefined) return report;
-      await this.#resolve(report.unresolved, previous);
-      previous = report.unresolved;
+      await hints.resolve(report.unresolved);
     }
-  }
-
-  /** Tells the engine where the view has this blockmap node. CORRUPT: nowhere, or it has been told before. */
-  async #resolve(node: Uint8Array, previous: Uint8Array | undefined): Promise<void> {
-    const place = await this.#group.places(node);
-    const isLost =
-      place.every(byte => byte === 0) || (previous !== undefined && Buffer.compare(node, previous) === 0);
-    if (isLost) throw lostNode(node);
-    await this.#group.lane.call('hintPlaces', this.#group.engine, place);
   }
 
   /** Chunks of the rows that are in no data store, or in a damaged record. */
@@ -228,10 +226,6 @@ class GroupCheck {
   #heal(what: string, reason: string): void {
     this.#found.healed.push({ group: this.#group.name, what, reason });
   }
-}
-
-function lostNode(node: Uint8Array): StoreError {
-  return new StoreError('CORRUPT', `blockmap node ${hexOf(node)} is in no data store`);
 }
 
 function hexOf(bytes: Uint8Array): string {

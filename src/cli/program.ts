@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError, Option } from 'commander';
 import { StoreError } from '../base/errors.js';
+import { registerCleaner } from './cleaner-commands.js';
 import { countArgument, withExamples } from './command.js';
 import { registerContainer } from './container-commands.js';
 import { registerFiles } from './file-commands.js';
@@ -47,6 +48,7 @@ export function buildProgram(serverSide: ServerSide): Command {
   registerGroup(program);
   registerStatistics(program);
   registerUser(program);
+  registerCleaner(program);
   registerMaintenance(program, serverSide.rebuild);
   for (const command of allCommands(program)) command.copyInheritedSettings(program);
   return program;

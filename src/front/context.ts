@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.js';
 import type { StoreError } from '../base/errors.js';
 import type { Catalog, FileDraft, FileRecord, OpenGroup } from '../catalog/types.js';
+import type { Cleaners } from '../cleaner/cleaners.js';
 import type { UploadOptions, UploadProgress } from '../ingest/upload.js';
 import type { ByteRange } from '../restore/download.js';
 import type { Role, TokenStore } from './auth.js';
@@ -51,6 +52,7 @@ export interface FrontContext {
   readonly system: SystemFacts;
   readonly clock: Clock;
   readonly log: FrontLog;
+  readonly cleaner: Pick<Cleaners, 'begin' | 'status' | 'pause' | 'resume' | 'change'>;
   /** Checks what is stored; the report as JSON. May take hours. */
   verify(options: { full: boolean; group?: string | undefined }): Promise<object>;
   /** By default Upload and Download. */

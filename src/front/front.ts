@@ -14,6 +14,7 @@ import {
   userRoutes,
 } from './admin-routes.js';
 import { Authority } from './auth.js';
+import { cleanerRoutes } from './cleaner-routes.js';
 import type { FrontContext, Streams } from './context.js';
 import { fileRoutes } from './file-routes.js';
 import type { HttpHandlers } from './http.js';
@@ -37,7 +38,7 @@ const STREAMS: Streams = {
 };
 
 export function createFront(context: FrontContext): Front {
-  const metrics = new FrontMetrics(context.catalog satisfies Catalog);
+  const metrics = new FrontMetrics(context.catalog satisfies Catalog, context.cleaner);
   const streams = context.streams ?? STREAMS;
   const uploads = new NamedUploads();
   const state = { isStopping: false, startMs: context.clock.monotonicMs() };
@@ -51,6 +52,7 @@ export function createFront(context: FrontContext): Front {
     ...retentionRoutes(context),
     ...binRoutes(context),
     ...userRoutes(context),
+    ...cleanerRoutes(context),
     ...reportRoutes(context),
     ...serviceRoutes(context, metrics, state),
   ];

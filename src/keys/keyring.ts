@@ -284,6 +284,21 @@ export class Keyring {
     });
   }
 
+  /**
+   * Data keys that nothing is sealed with any more go for good; answers their epochs. Never the newest. The
+   * caller has seen to it that no file needs them.
+   */
+  retireEpochs(isUnused: (epoch: number) => boolean): Promise<readonly number[]> {
+    return this.#oneByOne(async () => {
+      const { dataKeys } = this.#ring;
+      const retired = dataKeys.filter(({ epoch }) => epoch !== this.activeEpoch && isUnused(epoch));
+      if (retired.length === 0) return [];
+      const kept = dataKeys.filter(entry => !retired.includes(entry));
+      await this.#change({ ring: { ...this.#ring, dataKeys: kept } });
+      return retired.map(({ epoch }) => epoch);
+    });
+  }
+
   /** Is the newest data key older than so many days, and is there room for another? */
   needsRotation(rotationDays: number): boolean {
     const newest = this.#ring.dataKeys.at(-1);

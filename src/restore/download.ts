@@ -15,9 +15,10 @@ import {
   SEGMENT_SIZE_MAX,
 } from '../base/limits.js';
 import type { FileRecord, OpenGroup } from '../catalog/types.js';
+import type { BlockmapRoot } from '../native/binding.js';
 import type { Slab } from '../workers/slabs.js';
 import { DigestCheck } from './digest-check.js';
-import { hintRows, lostRow } from './places.js';
+import { hintRows, lostRow, rescueRows } from './places.js';
 import { type RowPart, RowWindow } from './row-window.js';
 
 export interface ByteRange {
@@ -38,6 +39,8 @@ const SLAB_OFFSET = CHUNK_SIZE_MAX;
 export class Download {
   readonly #group: OpenGroup;
   readonly #range: ByteRange;
+  /** This read's own, among the group's open ones. */
+  readonly #map: BlockmapRoot;
   readonly #rows: RowWindow;
   /** Of whole files only: no digest of a part was stored. */
   readonly #check: DigestCheck | undefined;
@@ -71,7 +74,9 @@ export class Download {
     this.#group = group;
     this.#range = range;
     this.#unplanned = range.length;
-    this.#rows = new RowWindow(group, file.map, range);
+    this.#map = { ...file.map };
+    group.openReads.add(this.#map);
+    this.#rows = new RowWindow(group, this.#map, range);
     this.#check = range.length === file.size ? new DigestCheck(group.lane, file) : undefined;
   }
 
@@ -110,6 +115,7 @@ export class Download {
       slab.release();
     }
     await this.#digested.catch(noValue);
+    this.#group.openReads.delete(this.#map);
     this.#check?.drop();
   }
 
@@ -202,8 +208,10 @@ export class Download {
 
   async #read(slab: Slab, part: RowPart): Promise<void> {
     if (await this.#readResident(slab, part)) return;
-    await hintRows(this.#group, slab.rows, part.rowCount);
-    if (await this.#readResident(slab, part)) return;
+    for (const resolve of [hintRows, rescueRows]) {
+      await resolve(this.#group, slab.rows, part.rowCount);
+      if (await this.#readResident(slab, part)) return;
+    }
     throw lostRow(slab.rows, part.rowCount);
   }
 

@@ -9,6 +9,7 @@ import type { HttpServer } from '../../src/front/http.js';
 import { NodeServer } from '../../src/front/node-server.js';
 import { UwsServer } from '../../src/front/uws-server.js';
 import { FakeCatalog, FakeStreams } from './fake-catalog.js';
+import { FakeCleaner } from './fake-cleaner.js';
 
 /** Waits a tenth of the time. */
 const HASTY: Clock = {
@@ -61,6 +62,7 @@ export class FrontServer {
       },
       system: { version: '1.2.3', dataDirectory: '/data', pid: 42 },
       verify: async options => ({ ...options, damages: [] }),
+      cleaner: new FakeCleaner(),
       ...change,
     });
     const context = { clock: SYSTEM_CLOCK, log };

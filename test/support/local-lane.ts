@@ -99,6 +99,7 @@ export function localGroup(slabCount: number, workerCount = 2): LocalGroup {
     fake,
     view: undefined as unknown as KvStore,
     refusal: undefined,
+    openReads: new Set(),
     isResident: () => fake.isComplete,
     async places(fingerprints) {
       await turns(1);
@@ -114,6 +115,8 @@ export function localGroup(slabCount: number, workerCount = 2): LocalGroup {
       }
       return places;
     },
+    // Nothing is anywhere else.
+    rescue: async fingerprints => fingerprints.slice(0, FINGERPRINT_SIZE),
     admitIngest() {
       if (this.refusal !== undefined) throw this.refusal;
     },

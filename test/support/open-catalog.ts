@@ -24,7 +24,12 @@ export class StillClock implements Clock {
   after(delayMs: number, action: () => void): Timer {
     const timer = { at: this.now + delayMs, action };
     this.#timers.push(timer);
-    return { cancel: () => this.#timers.splice(this.#timers.indexOf(timer), 1) };
+    return {
+      cancel: () => {
+        const index = this.#timers.indexOf(timer);
+        if (index >= 0) this.#timers.splice(index, 1);
+      },
+    };
   }
 
   /** Time goes on; what is due by then is called. */
