@@ -115,6 +115,32 @@ export const QUOTA_WARN_SHARE = 0.85;
 // --- cleaner, scrub ---
 /** Chunks whose bits one CONDEMN or QUARANTINE record holds: 60 000 bytes of bits. */
 export const CONDEMN_CHUNKS_MAX = 480_000;
+/** Stored bytes of one step of scrub or verify: some 20 ms of a worker. */
+export const SCRUB_STEP_BYTES = 4 * MIB;
+/** Every record is read once in so long. */
+export const SCRUB_PERIOD_MS = 7 * 24 * 3600_000;
+/** All references are looked for once in so long. */
+export const SCRUB_REFERENCES_MS = 24 * 3600_000;
+/** Every file is read as a whole once in so long; new ones at once. */
+export const SCRUB_FILES_MS = 100 * 24 * 3600_000;
+/** Scrub looks this often for what is due: closed data stores are read back within the minute. */
+export const SCRUB_TICK_MS = 60_000;
+/** How far scrub is gets durable this often; what it did since, it does again after a crash. */
+export const SCRUB_SAVE_MS = 30_000;
+/** Data stores that are known to have been read back; older ones are read again after a restart. */
+export const SCRUB_CHECKED_MAX = 100_000;
+/** Files that one event or status of scrub names. */
+export const SCRUB_FILES_NAMED_MAX = 100;
+/** Lost chunks that one pass over the references asks the sources of repair for. */
+export const REPAIR_CHUNKS_MAX = 65_536;
+/** Damaged chunks without another copy that are followed to the files that need them: 60 bytes each. */
+export const DAMAGED_CHUNKS_MAX = 500_000;
+/** Damages of a group that one report names. */
+export const DAMAGES_NAMED_MAX = 10_000;
+/** Chunks that reads have found damaged and scrub has not looked at yet. */
+export const DAMAGE_REPORTS_MAX = 65_536;
+/** Chunks that a source of repair is asked for at a time, a segment's bytes at most. */
+export const REPAIR_BATCH_CHUNKS = 256;
 /** Roots that one call marks; names of a pass of mark 2, about 200 bytes each. */
 export const CLEANER_ROOTS_MAX = 64;
 export const CLEANER_NAMES_MAX = 500_000;
@@ -217,7 +243,11 @@ export const GRACE_SECONDS_DEFAULT = 10;
 export const AUTH_FAILURES_MAX = 30;
 /** Uploads whose progress can be asked for; further ones go on without. */
 export const UPLOADS_NAMED_MAX = 4096;
-export const UPLOAD_NAME_LENGTH_MAX = 64;
+export const WORK_NAME_LENGTH_MAX = 64;
+/** Checks whose progress can be asked for; further ones go on without. */
+export const JOBS_NAMED_MAX = 64;
+/** Long work looks this often whether its client is there still. */
+export const CLIENT_CHECK_MS = 500;
 
 // --- keys ---
 export const PASSPHRASE_SIZE_MAX = 255;

@@ -29,7 +29,7 @@ import type { GroupRequest, GroupSettings } from './types.js';
 const GROUP_OBJECTS = [
   ...[0, 1, 2, 3].map(copy => `superblock.${copy}`),
   ...['keyring.a', 'keyring.b', 'log', 'data', 'view', 'trash', 'quarantine', 'lock', RESERVE_FILE],
-  ...['cleaner.a', 'cleaner.b'],
+  ...['cleaner.a', 'cleaner.b', 'scrub.a', 'scrub.b'],
 ];
 const COMPRESSIONS = new Set(['none', 'fast', 'best']);
 const ENCRYPTIONS = new Set(['off', 'static', 'internal']);

@@ -12,13 +12,16 @@ import type { Lane } from '../workers/pool.js';
 import { firstChange } from './changes.js';
 import { type Change, CommitQueue } from './commit-queue.js';
 import type { CatalogContext } from './context.js';
+import { DamageReports } from './damage-reports.js';
 import { ClearFileIndex, type FileIndex } from './file-index.js';
 import { SealedFileIndex } from './file-index-sealed.js';
 import { GroupState } from './group-state.js';
 import { hideChunks } from './hidden-chunks.js';
 import { firstLost, locate } from './located-chunks.js';
 import { PlaceMarks, placeKey } from './places.js';
+import { Quarantine } from './quarantine.js';
 import type { Settings } from './record.js';
+import type { RepairSource } from './repair-source.js';
 import { type ReplayReport, type ReplayTarget, rebuild, replay } from './replay.js';
 import { SpaceReserve } from './reserve.js';
 import { RetentionClock } from './retention-clock.js';
@@ -43,6 +46,10 @@ interface Parts {
 export class OpenedGroup implements OpenGroup {
   readonly #parts: Parts;
   readonly queue: CommitQueue;
+  readonly quarantine: Quarantine;
+  readonly damageReports = new DamageReports();
+  /** Beyond the group's own copies, in the order in which they are asked: replicas, the cloud. */
+  readonly repairSources: RepairSource[] = [];
   readonly placeMarks = new PlaceMarks();
   readonly openReads = new Set<BlockmapRoot>();
   readonly retention: RetentionClock;
@@ -62,6 +69,7 @@ export class OpenedGroup implements OpenGroup {
       },
       condemnView: () => condemnView(parts.view),
     });
+    this.quarantine = new Quarantine(this, context.onEvent);
     this.retention = new RetentionClock(context.clock, parts.state.mark.retentionMs);
     this.#lastCommitMs = context.clock.monotonicMs();
     this.#firstSequence = report.firstSequence;
@@ -190,6 +198,10 @@ export class OpenedGroup implements OpenGroup {
     this.space.admit(this.settings.quotaBytes);
   }
 
+  reportDamage(fingerprints: Uint8Array): void {
+    this.damageReports.add(fingerprints);
+  }
+
   /** Makes a change durable and visible. */
   commit<T>(change: Change<T>): Promise<T> {
     this.#lastCommitMs = this.#parts.context.clock.monotonicMs();
@@ -284,7 +296,10 @@ async function openState(
   lane: Lane,
   report: AttachReport,
 ): Promise<{ view: KvStore; state: GroupState; replayed: ReplayReport }> {
-  const target: ReplayTarget = { lane, ...report };
+  const told = context.onProgress;
+  const onProgress = (done: number, total: number) =>
+    told?.({ group: entry.name, stage: 'log', done, total });
+  const target: ReplayTarget = { lane, onProgress, ...report };
   const removeDirectory = (directory: string) => lane.call('removeTree', directory, context.disk);
   const viewDirectory = `${entry.path}/view`;
   const open = () =>

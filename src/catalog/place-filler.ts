@@ -20,17 +20,26 @@ export class PlaceFiller {
 
   /**
    * Works until all closed data stores are in the view, or `isStopped` says so. Answers how many
-   * fingerprints it wrote.
+   * fingerprints it wrote. `onProgress`: bytes of data stores.
    */
-  async fill(isStopped: () => boolean): Promise<number> {
+  async fill(
+    isStopped: () => boolean,
+    onProgress: (done: number, total: number) => void = () => undefined,
+  ): Promise<number> {
     const stores = await this.#group.lane.call('listDataStores', this.#group.engine);
     const { marked } = this.#group.placeMarks;
     const ids = stores.flatMap(store => (store.isClosed && !marked.has(store.id) ? [store.id] : []));
     const done = await this.#group.view.getMany(ids.map(doneKey));
     await this.#mark(ids.filter((_id, index) => done[index] !== undefined));
     let written = 0;
-    for (const id of ids.filter((_id, index) => done[index] === undefined)) {
+    const sizes = new Map(stores.map(({ id, fileBytes }) => [id, fileBytes]));
+    const left = ids.filter((_id, index) => done[index] === undefined);
+    const total = left.reduce((sum, id) => sum + sizes.get(id)!, 0);
+    let entered = 0;
+    for (const id of left) {
       if (isStopped()) break;
+      onProgress(entered, total);
+      entered += sizes.get(id)!;
       written += await this.#group.placeMarks.change(() => this.#fillLasting(id));
     }
     return written;

@@ -18,6 +18,8 @@ export interface ReplayTarget {
   /** Numbers of the first and the last record that the log gives; both 0 when it is empty. */
   readonly firstSequence: number;
   readonly lastSequence: number;
+  /** Records that have been applied, of those that are to be. */
+  readonly onProgress?: (done: number, total: number) => void;
 }
 
 export interface ReplayReport {
@@ -76,6 +78,7 @@ async function applyRange(state: GroupState, target: ReplayTarget, from: number,
     for (let start = 0; start < records.length; start += COMMIT_GROUP_MAX) {
       await state.apply(records.slice(start, start + COMMIT_GROUP_MAX));
     }
+    target.onProgress?.(state.sequence - from + 1, target.lastSequence - from + 1);
   }
 }
 

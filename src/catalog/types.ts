@@ -74,6 +74,7 @@ export interface CleanerWindow {
   readonly fromMinute: number;
   readonly minutes: number;
 }
+
 /** none: there is no quota; warning: QUOTA_WARN_SHARE of it is used; full: nothing more is taken. */
 export type QuotaState = 'none' | 'ok' | 'warning' | 'full';
 
@@ -104,6 +105,8 @@ export interface OpenGroup {
    * stopped writing.
    */
   admitIngest(): void;
+  /** A read has found these damaged (packed fingerprints): scrub looks at them. */
+  reportDamage(fingerprints: Uint8Array): void;
 }
 
 export interface ContainerInfo {

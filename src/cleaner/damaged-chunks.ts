@@ -37,8 +37,12 @@ export async function isHealed(work: Work, { id, damaged }: StoreState): Promise
   return isHealed;
 }
 
-/** The data store is spared and its damage named: durably, then in the engine. */
-export async function quarantine(work: Work, id: string, damaged: Uint8Array): Promise<void> {
+/** The data store is spared and its damage named: durably, then in the engine; scrub waits meanwhile. */
+export function quarantine(work: Work, id: string, damaged: Uint8Array): Promise<void> {
+  return work.group.quarantine.alone(() => quarantineAlone(work, id, damaged));
+}
+
+async function quarantineAlone(work: Work, id: string, damaged: Uint8Array): Promise<void> {
   const wanted = new Set<string>();
   for (let at = 0; at < damaged.length; at += FINGERPRINT_SIZE) {
     wanted.add(Buffer.from(damaged.subarray(at, at + FINGERPRINT_SIZE)).toString('hex'));

@@ -12,6 +12,7 @@ import { registerFiles } from './file-commands.js';
 import { registerGroup } from './group-commands.js';
 import { type Rebuild, registerMaintenance } from './maintenance-commands.js';
 import { registerRetention } from './retention-commands.js';
+import { registerScrub } from './scrub-commands.js';
 import type { ServeFlags } from './serve-settings.js';
 import { registerStatistics } from './statistics.js';
 import { registerTransfers } from './transfer-commands.js';
@@ -48,6 +49,7 @@ export function buildProgram(serverSide: ServerSide): Command {
   registerGroup(program);
   registerStatistics(program);
   registerUser(program);
+  registerScrub(program);
   registerCleaner(program);
   registerMaintenance(program, serverSide.rebuild);
   for (const command of allCommands(program)) command.copyInheritedSettings(program);

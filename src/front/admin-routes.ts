@@ -1,5 +1,5 @@
 /**
- * Administration: groups, containers, users, statistics, verification. JSON in, JSON out; the catalog
+ * Administration: groups, containers, users, statistics. JSON in, JSON out; the catalog
  * decides.
  */
 import { StoreError } from '../base/errors.js';
@@ -233,14 +233,6 @@ export function reportRoutes(context: FrontContext): Route[] {
         const scope = group !== undefined ? { group } : container !== undefined ? { container } : undefined;
         return { status: 200, json: await context.catalog.statistics(scope) };
       },
-    }),
-    route({
-      method: 'POST',
-      pattern: '/api/v1/verify',
-      summary: 'Checks what is stored and answers when it is done, which may take long.',
-      body: schema.verifyRequest,
-      answers: { 200: { description: 'The report', content: schema.verifyReport } },
-      handle: async ({ body }) => ({ status: 200, json: await context.verify(body) }),
     }),
   ];
 }

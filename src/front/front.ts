@@ -14,6 +14,7 @@ import {
   userRoutes,
 } from './admin-routes.js';
 import { Authority } from './auth.js';
+import { checkRoutes } from './check-routes.js';
 import { cleanerRoutes } from './cleaner-routes.js';
 import type { FrontContext, Streams } from './context.js';
 import { fileRoutes } from './file-routes.js';
@@ -38,7 +39,8 @@ const STREAMS: Streams = {
 };
 
 export function createFront(context: FrontContext): Front {
-  const metrics = new FrontMetrics(context.catalog satisfies Catalog, context.cleaner);
+  const { catalog, scrub, cleaner } = context;
+  const metrics = new FrontMetrics(catalog satisfies Catalog, { cleaner, scrub });
   const streams = context.streams ?? STREAMS;
   const uploads = new NamedUploads();
   const state = { isStopping: false, startMs: context.clock.monotonicMs() };
@@ -54,6 +56,7 @@ export function createFront(context: FrontContext): Front {
     ...userRoutes(context),
     ...cleanerRoutes(context),
     ...reportRoutes(context),
+    ...checkRoutes(context),
     ...serviceRoutes(context, metrics, state),
   ];
   routes.push(openApiRoute(routes, context.system.version));

@@ -5,6 +5,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ByteStatistics, Catalog, FileRecord, GroupInfo } from '../catalog/types.js';
 import type { Cleaners } from '../cleaner/cleaners.js';
+import type { ScrubAccess, ScrubFigures } from './context.js';
 
 /** Bytes as they pass. */
 export interface Traffic {
@@ -21,6 +22,17 @@ const GROUP_GAUGES: Readonly<Record<string, keyof ByteStatistics>> = {
   chunks: 'chunks',
   data_stores: 'dataStores',
 };
+const SCRUB_GAUGES: Readonly<Record<string, Exclude<keyof ScrubFigures, 'group'>>> = {
+  read_bytes: 'bytesRead',
+  read_files: 'filesRead',
+  round_percent: 'roundPercent',
+  unread_data_stores: 'unreadDataStores',
+  quarantined_chunks: 'quarantinedChunks',
+  healed_chunks: 'healedChunks',
+  repaired_chunks: 'repairedChunks',
+  lost_chunks: 'lostChunks',
+  damaged_files: 'damagedFiles',
+};
 const SECONDS = [0.001, 0.005, 0.025, 0.1, 0.5, 2, 10, 60, 600];
 
 export class FrontMetrics implements Traffic {
@@ -34,7 +46,7 @@ export class FrontMetrics implements Traffic {
   readonly #savedBytes: Counter;
   readonly #refreshGroups: () => Promise<void>;
 
-  constructor(catalog: Catalog, cleaner: Pick<Cleaners, 'status'>) {
+  constructor(catalog: Catalog, flows: { cleaner: Pick<Cleaners, 'status'>; scrub: ScrubAccess }) {
     const registers = [this.#registry];
     const counter = (name: string, help: string) => new Counter({ name: `granary_${name}`, help, registers });
     this.#requests = new Counter({
@@ -50,11 +62,13 @@ export class FrontMetrics implements Traffic {
     this.#newBytes = counter('ingest_new_bytes_total', 'Bytes of chunks that were new.');
     this.#storedBytes = counter('ingest_stored_bytes_total', 'Bytes that new chunks took in data stores.');
     this.#savedBytes = counter('ingest_dedup_saved_bytes_total', 'Bytes that were known already.');
-    const refreshGroups = groupGauges(catalog, this.#registry);
-    const refreshCleaner = cleanerGauges(cleaner, this.#registry);
+    const refreshes = [
+      groupGauges(catalog, this.#registry),
+      cleanerGauges(flows.cleaner, this.#registry),
+      scrubGauges(flows.scrub, this.#registry),
+    ];
     this.#refreshGroups = async () => {
-      await refreshGroups();
-      await refreshCleaner();
+      for (const refresh of refreshes) await refresh();
     };
   }
 
@@ -130,6 +144,22 @@ function cleanerGauges(cleaner: Pick<Cleaners, 'status'>, registry: Registry): (
       if (last === undefined) continue;
       epoch.set({ group }, last.figures.epoch);
       for (const [field, made] of cycle) made.set({ group }, last.figures[field]);
+    }
+  };
+}
+
+/** The same of scrub. */
+function scrubGauges(scrub: ScrubAccess, registry: Registry): () => Promise<void> {
+  const gauges = Object.entries(SCRUB_GAUGES).map(([name, field]) => {
+    const help = `Of scrub in the storage group: ${field}.`;
+    const parts = { labelNames: ['group'], registers: [registry] };
+    return [field, new Gauge({ name: `granary_scrub_${name}`, help, ...parts })] as const;
+  });
+  return async () => {
+    const all = await scrub.status();
+    for (const [field, gauge] of gauges) {
+      gauge.reset();
+      for (const figures of all) gauge.set({ group: figures.group }, figures[field]);
     }
   };
 }

@@ -17,7 +17,7 @@ import {
   PASSPHRASE_SIZE_MAX,
   ROTATION_DAYS_MAX,
   ROTATION_DAYS_MIN,
-  UPLOAD_NAME_LENGTH_MAX,
+  WORK_NAME_LENGTH_MAX,
 } from '../base/limits.js';
 import { ROLES } from './auth.js';
 
@@ -205,13 +205,13 @@ export const putAnswer = z
   })
   .openapi('PutAnswer');
 
-/** What a client calls an upload, to ask for its progress. */
-export const uploadName = z
+/** What a client calls an upload or another piece of work, to ask for its progress. */
+export const workName = z
   .string()
   .min(1)
-  .max(UPLOAD_NAME_LENGTH_MAX)
+  .max(WORK_NAME_LENGTH_MAX)
   .regex(/^[A-Za-z0-9_-]+$/, "letters, digits, '-', '_'");
-export const uploadParams = z.strictObject({ upload: uploadName });
+export const uploadParams = z.strictObject({ upload: workName });
 export const uploadProgress = z
   .object({
     received: bytes.meta({ description: 'Bytes that have come.' }),
@@ -295,6 +295,39 @@ export const verifyRequest = z
   .strictObject({ full: z.boolean().default(false), group: plainName.optional() })
   .openapi('VerifyRequest');
 export const verifyReport = z.looseObject({}).openapi('VerifyReport');
+
+export const scrubRequest = z.strictObject({ group: plainName.optional() }).openapi('ScrubRequest');
+export const scrubQuery = z.strictObject({ group: plainName.optional() });
+const count = z.number().int();
+const scrubCounts = {
+  group: z.string(),
+  bytesRead: bytes,
+  filesRead: count,
+  quarantinedChunks: count.meta({ description: 'Damaged chunks, hidden from dedup.' }),
+  healedChunks: count.meta({ description: 'Of these, chunks that have another copy now.' }),
+  repairedChunks: count,
+  lostChunks: count.meta({ description: 'Chunks that files need and no data store has whole.' }),
+  damagedFiles: count,
+  names: z.string().array().meta({ description: 'The first of the damaged files.' }),
+};
+export const scrubReport = z.object({ ...scrubCounts, damagedRecords: count }).openapi('ScrubReport');
+export const scrubStatus = z
+  .object({
+    ...scrubCounts,
+    roundPercent: z.number(),
+    roundStarted: z.iso.datetime(),
+    roundCompleted: z.iso.datetime().optional(),
+    unreadDataStores: count,
+    referencesChecked: z.iso.datetime().optional(),
+    checkedVersion: count.meta({ description: 'Files up to it have been read as a whole.' }),
+    lastVersion: count,
+    running: z.looseObject({}).optional(),
+  })
+  .openapi('ScrubStatus');
+export const jobParams = z.strictObject({ job: workName });
+export const jobProgress = z
+  .object({ group: z.string(), stage: z.string(), done: z.number(), total: z.number() })
+  .openapi('JobProgress');
 
 export const systemInfo = z
   .object({

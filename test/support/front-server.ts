@@ -61,7 +61,8 @@ export class FrontServer {
         },
       },
       system: { version: '1.2.3', dataDirectory: '/data', pid: 42 },
-      verify: async options => ({ ...options, damages: [] }),
+      verify: async ({ full, group }) => ({ full, ...(group === undefined ? {} : { group }), damages: [] }),
+      scrub: { run: async () => [], status: async () => [] },
       cleaner: new FakeCleaner(),
       ...change,
     });

@@ -87,12 +87,17 @@ export interface LocalGroup extends OpenGroup {
   readonly fake: FakeBinding;
   /** Set: ingest is refused with it. */
   refusal: StoreError | undefined;
+  /** What reads have said to be damaged: packed fingerprints. */
+  readonly reported: Uint8Array[];
 }
 
 export function localGroup(slabCount: number, workerCount = 2): LocalGroup {
   const lane = new LocalLane(slabCount, workerCount);
   const { fake } = lane;
+  const reported: Uint8Array[] = [];
   return {
+    reported,
+    reportDamage: fingerprints => void reported.push(fingerprints),
     name: 'group',
     engine: 1,
     lane,
@@ -115,8 +120,13 @@ export function localGroup(slabCount: number, workerCount = 2): LocalGroup {
       }
       return places;
     },
-    // Nothing is anywhere else.
-    rescue: async fingerprints => fingerprints.slice(0, FINGERPRINT_SIZE),
+    async rescue(fingerprints) {
+      for (let from = 0; from < fingerprints.length; from += FINGERPRINT_SIZE) {
+        const fingerprint = fingerprints.slice(from, from + FINGERPRINT_SIZE);
+        if (fake.rescueChunks(1, fingerprint, 1) === 0) return fingerprint;
+      }
+      return new Uint8Array(0);
+    },
     admitIngest() {
       if (this.refusal !== undefined) throw this.refusal;
     },
