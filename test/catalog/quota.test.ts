@@ -48,7 +48,7 @@ test('an overwrite counts by what it adds, and one that adds nothing is let thro
   await catalog.putFile('c', 'a', draft(10));
 });
 
-test('what is deleted is no longer counted, though it lies in the recycle bin; coming back it counts', async () => {
+test('what is deleted is no longer counted, though it lies in the bin; coming back it counts', async () => {
   const { catalog } = await withQuota(100, { binDays: 7 });
   const { version } = await catalog.putFile('c', 'a', draft(80));
   await catalog.deleteFile('c', 'a');
@@ -93,7 +93,7 @@ test('the warning begins at its share, the end at the quota itself', () => {
   expect(quotaState(5, 0)).toBe('none');
 });
 
-test('a quota that is nearly used up is told once, again when it is full, and again after it had room', async () => {
+test('a quota is told once when it is nearly used up, once when it is full, again after it had room', async () => {
   const { catalog, events, clock } = await withQuota(100);
   const tick = async () => {
     clock.advance(1000);
