@@ -93,7 +93,7 @@ test('the warning begins at its share, the end at the quota itself', () => {
   expect(quotaState(5, 0)).toBe('none');
 });
 
-test('a quota is told once when it is nearly used up, once when it is full, again after it had room', async () => {
+test('a quota is told once when nearly used up, once when full, again after it had room', async () => {
   const { catalog, events, clock } = await withQuota(100);
   const tick = async () => {
     clock.advance(1000);
