@@ -153,6 +153,10 @@ Napi::Value Counters(const Napi::CallbackInfo& info) {
   object.Set("streamsOpen", GiveU64(env, counters.streams_open));
   object.Set("lastSequence", GiveU64(env, counters.last_sequence));
   object.Set("freeBytes", GiveU64(env, counters.free_bytes));
+  object.Set("epoch", GiveU64(env, counters.epoch));
+  object.Set("trashBytes", GiveU64(env, counters.trash_bytes));
+  object.Set("trashReads", GiveU64(env, counters.trash_reads));
+  object.Set("deadReads", GiveU64(env, counters.dead_reads));
   if (!counters.stopped.empty()) object.Set("stopped", counters.stopped);
   return object;
 }
@@ -165,7 +169,7 @@ Napi::Value ListDataStores(const Napi::CallbackInfo& info) {
     Napi::Object row = Napi::Object::New(env);
     const DataStoreIdentity& identity = slot->store->identity();
     row.Set("id", ToHex(identity.id.bytes));
-    row.Set("path", slot->path);
+    row.Set("path", slot->store->path());
     row.Set("isClosed", slot->store->is_closed());
     row.Set("keyEpoch", identity.key_epoch);
     row.Set("incarnation", GiveU64(env, identity.incarnation));

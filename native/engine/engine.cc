@@ -110,11 +110,14 @@ Status Engine::OpenAll(const AttachParameters& parameters, AttachReport* report)
   stores.incarnation = superblock_.incarnation;
   stores.resident_bytes_max = parameters.resident_bytes_max;
   stores.size_target = parameters.store_size_target;
+  stores.epoch = superblock_.epoch;
   stores.is_read_only = is_read_only_;
   stores_ = std::make_unique<StoreSet>(stores, parameters.data_keys);
   RETURN_IF_ERROR(stores_->Open(&report->stores));
   writer_ = std::make_unique<RecordWriter>(stores_.get(), parameters.compression);
   reader_ = std::make_unique<RecordReader>(stores_.get(), &fingerprinter_, parameters.region_cache_bytes_max);
+  cleaner_ = std::make_unique<Cleaner>(
+      Cleaner::Stages{stores_.get(), reader_.get(), writer_.get(), &fingerprinter_}, is_read_only_);
   report->incarnation = superblock_.incarnation;
   report->sealed_from = superblock_.sealed_from;
   report->first_sequence = log_->first_sequence();
@@ -152,14 +155,15 @@ uint32_t Engine::OpenStream(uint32_t digest_kinds) {
       Stream::Stages{&chunker_, &fingerprinter_, stores_.get(), writer_.get()}, digest_kinds);
   std::lock_guard lock(streams_mutex_);
   while (next_stream_ == 0 || streams_.contains(next_stream_)) ++next_stream_;
-  streams_[next_stream_] = std::move(stream);
+  // Read under the lock that an epoch begins under: either it counts this stream, or the stream is of it.
+  streams_[next_stream_] = {std::move(stream), stores_->epoch()};
   return next_stream_++;
 }
 
 std::shared_ptr<Stream> Engine::FindStream(uint32_t number) {
   std::lock_guard lock(streams_mutex_);
   const auto found = streams_.find(number);
-  return found == streams_.end() ? nullptr : found->second;
+  return found == streams_.end() ? nullptr : found->second.stream;
 }
 
 void Engine::CloseStream(uint32_t number) {
@@ -167,7 +171,7 @@ void Engine::CloseStream(uint32_t number) {
   std::lock_guard lock(streams_mutex_);
   const auto found = streams_.find(number);
   if (found == streams_.end()) return;
-  ended = std::move(found->second);
+  ended = std::move(found->second.stream);
   streams_.erase(found);
 }
 
@@ -217,10 +221,20 @@ Result<uint64_t> Engine::SetCheckpoint(uint64_t sequence, uint64_t drop_before) 
   return log_->first_sequence();
 }
 
-Result<VerifyReport> Engine::VerifyStore(const DataStoreId& id) {
-  StoreSlot* slot = stores_->FindSlot(id);
-  if (slot == nullptr) return Status(Code::kNotFound, "no data store " + ToHex(id.bytes));
-  return granary::VerifyStore(slot, fingerprinter_);
+Result<uint64_t> Engine::BeginEpoch() {
+  if (is_read_only_) return Status(Code::kInvalid, "the storage group is attached for reading only");
+  RETURN_IF_ERROR(stores_->failure());
+  std::lock_guard lock(log_mutex_);
+  RETURN_IF_ERROR(log_failure_);
+  Superblock next = superblock_;
+  ++next.epoch;
+  RETURN_IF_ERROR(WriteSuperblock(files_, directory_, &next));
+  superblock_ = next;
+  std::lock_guard streams_lock(streams_mutex_);
+  uint64_t oldest = superblock_.epoch;
+  for (const auto& [number, opened] : streams_) oldest = std::min(oldest, opened.epoch);
+  stores_->BeginEpoch(superblock_.epoch, oldest);
+  return superblock_.epoch;
 }
 
 EngineCounters Engine::Counters() {
@@ -240,6 +254,10 @@ EngineCounters Engine::Counters() {
   counters.resident_bytes = stores_->resident_bytes();
   counters.resident_is_complete = stores_->IsComplete();
   if (auto free = files_->FreeSpace(directory_); free.ok()) counters.free_bytes = *free;
+  counters.epoch = stores_->epoch();
+  counters.trash_bytes = stores_->trash_bytes();
+  counters.trash_reads = stores_->trash_reads();
+  counters.dead_reads = stores_->dead_reads();
   {
     std::lock_guard lock(streams_mutex_);
     counters.streams_open = streams_.size();

@@ -350,6 +350,7 @@ export class FakeDisk {
       epoch: 0,
       trashBytes: 0,
       trashReads: 0,
+      deadReads: 0,
       lastSequence: this.groupOf(engine).log.at(-1)?.sequence ?? 0,
       ...this.counters,
     }),
