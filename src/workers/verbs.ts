@@ -90,9 +90,6 @@ export const SHARED_ARGUMENTS: { readonly [V in LaneVerb]?: readonly number[] } 
   digestUpdate: [1],
   ingestWhole: [2, 5],
   readWhole: [4, 5],
-  condemnStore: [3],
-  locateChunks: [3],
-  admitRecords: [1, 3],
 };
 
 /** Length of the chunk of row `index`. */

@@ -7,7 +7,7 @@
  * ten milliseconds. Damage of RocksDB files needs RocksDB, so these rounds are on the real disk.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { VerifyResult } from '../../src/catalog/verify.js';
 import { binding } from '../../src/native/binding.js';
 import { Scrub } from '../../src/scrub/scrub.js';
@@ -57,8 +57,9 @@ export interface DamageTally {
 interface Ground {
   readonly directory: string;
   readonly disk: number;
-  /** Of the pristine system. */
+  /** Of the pristine system; empty directories, too. */
   readonly files: Files;
+  readonly directories: readonly string[];
   readonly places: readonly Place[];
 }
 
@@ -85,12 +86,12 @@ export class DamageLoop {
     const disk = binding().diskCreate();
     const directory = `${SIMULATED_ROOT}/data`;
     await this.#fill(directory, disk);
-    this.#simulated = groundOf(directory, 0, filesOfDisk(directory, disk));
+    this.#simulated = groundOf(directory, treeOfDisk(directory, disk));
     for (const [path, view] of this.#lane.views) this.#views.set(path, await copyOf(view));
     binding().diskDrop(disk);
     const real = join(this.#folder, 'data');
     await this.#fill(real, 0);
-    this.#real = groundOf(real, 0, filesBelow(real));
+    this.#real = groundOf(real, treeBelow(real));
     const places = [...this.#simulated.places, ...this.#real.places];
     const missing = STRUCTURES.filter(name => !places.some(({ structure }) => structure === name));
     if (missing.length > 0) throw new Error(`no ${missing.join(', ')} to damage`);
@@ -129,14 +130,12 @@ export class DamageLoop {
     const files = new Map([...pristine.files, [path, bytes]]);
     if (pristine === this.#real) {
       rmSync(pristine.directory, { recursive: true });
-      for (const [name, content] of files) {
-        mkdirSync(dirname(name), { recursive: true });
-        writeFileSync(name, content, { mode: 0o600 });
-      }
+      for (const directory of pristine.directories) mkdirSync(directory, { recursive: true });
+      for (const [name, content] of files) writeFileSync(name, content, { mode: 0o600 });
       return pristine;
     }
     const disk = binding().diskCreate();
-    for (const directory of new Set([...files.keys()].map(dirname))) binding().makeDirectory(directory, disk);
+    for (const directory of pristine.directories) binding().makeDirectory(directory, disk);
     for (const [name, content] of files) binding().replaceFile(name, content, disk);
     this.#lane.views.clear();
     for (const [name, view] of this.#views) this.#lane.views.set(name, await copyOf(view));
@@ -231,28 +230,39 @@ export class DamageLoop {
   }
 }
 
-function groundOf(directory: string, disk: number, files: Files): Ground {
-  return { directory, disk, files, places: placesIn(files) };
+interface Tree {
+  readonly files: Map<string, Buffer>;
+  readonly directories: string[];
 }
 
-function filesOfDisk(directory: string, disk: number): Map<string, Buffer> {
-  const files = new Map<string, Buffer>();
+function groundOf(directory: string, { files, directories }: Tree): Ground {
+  return { directory, disk: 0, files, directories, places: placesIn(files) };
+}
+
+function treeOfDisk(directory: string, disk: number): Tree {
+  const tree: Tree = { files: new Map(), directories: [directory] };
   for (const name of binding().listDirectory(directory, disk).sort()) {
     const path = `${directory}/${name}`;
     try {
-      for (const [below, bytes] of filesOfDisk(path, disk)) files.set(below, bytes);
+      const below = treeOfDisk(path, disk);
+      tree.directories.push(...below.directories);
+      for (const [file, bytes] of below.files) tree.files.set(file, bytes);
     } catch {
       // Not a directory.
-      files.set(path, Buffer.from(binding().readSmallFile(path, FILE_SIZE_MAX, disk)));
+      tree.files.set(path, Buffer.from(binding().readSmallFile(path, FILE_SIZE_MAX, disk)));
     }
   }
-  return files;
+  return tree;
 }
 
-function filesBelow(directory: string): Map<string, Buffer> {
+function treeBelow(directory: string): Tree {
   const names = readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort();
-  const paths = names.map(name => join(directory, name)).filter(path => statSync(path).isFile());
-  return new Map(paths.map(path => [path, readFileSync(path)]));
+  const paths = names.map(name => join(directory, name));
+  const files = paths.filter(path => statSync(path).isFile());
+  return {
+    files: new Map(files.map(path => [path, readFileSync(path)])),
+    directories: [directory, ...paths.filter(path => !files.includes(path))],
+  };
 }
 
 /** What an operator can read of the damage: the report of verify, and what the start has logged. */
