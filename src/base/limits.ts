@@ -154,7 +154,7 @@ export const CLEANER_COPY_BYTES = 8 * MIB;
 export const CLEANER_COPY_FREE_SHARE = 0.5;
 /** Of data stores that are copied only because of their old key, in a cycle that began by itself. */
 export const CLEANER_RESEAL_BYTES_MAX = 4096 * MIB;
-/** A data store is emptied by itself when so much of it is dead; thoroughly, already at the lower share … */
+/** A data store is emptied when so much of it is dead; thoroughly, already at the lower share … */
 export const CLEANER_DEAD_SHARE_AUTOMATIC = 0.2;
 export const CLEANER_DEAD_SHARE_MIN = 0.01;
 /** … as long as the deader ones do not cover this share of all that is dead. */

@@ -4,7 +4,7 @@
  */
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import type { Keyring } from '../keys/keyring.js';
-import type { AttachReport, DiskHandle, EngineHandle } from '../native/binding.js';
+import type { AttachReport, BlockmapRoot, DiskHandle, EngineHandle } from '../native/binding.js';
 import { DATA_STORE_ID_SIZE, FINGERPRINT_SIZE } from '../native/binding.js';
 import type { KvStore } from '../view/kv.js';
 import { condemnView, type OpenedView, openView } from '../view/open-view.js';
@@ -51,6 +51,7 @@ export class OpenedGroup implements OpenGroup {
   /** Beyond the group's own copies, in the order in which they are asked: replicas, the cloud. */
   readonly repairSources: RepairSource[] = [];
   readonly placeMarks = new PlaceMarks();
+  readonly openReads = new Set<BlockmapRoot>();
   readonly retention: RetentionClock;
   #lastCommitMs: number;
   /** Of the first record that the log still gives. */

@@ -85,6 +85,8 @@ export interface OpenGroup {
   /** Worker lane: performance tiers have their own. */
   readonly lane: Lane;
   readonly view: KvStore;
+  /** What is being read: the cleaner takes it for alive, whatever becomes of its files meanwhile. */
+  readonly openReads: Set<BlockmapRoot>;
   /** Are the resident index's answers final? While not, unknown rows have to be asked of the view. */
   isResident(): boolean;
   /**

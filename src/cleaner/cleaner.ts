@@ -1,6 +1,6 @@
 /**
- * The cleaner of one open group: one cycle at a time, by itself when there is reason (schedule.ts), or when it
- * is asked to. What stops a cycle is told; a brake lasts until an operator releases it. Main thread only.
+ * The cleaner of one open group: one cycle at a time, by itself when there is reason (schedule.ts), or when
+ * it is asked to. What stops a cycle is told; a brake lasts until an operator releases it. Main thread only.
  */
 
 import type { Timer } from '../base/clock.js';
@@ -229,7 +229,8 @@ export class Cleaner implements GroupService {
 /** By the deletions in the log, and what the last mark has found alive of it. */
 function expectedBytes({ space, state }: OpenedGroup, aliveBytes: number): number {
   const { plainBytes, blockmapPlainBytes } = space.counters;
-  const bound = plainBytes + blockmapPlainBytes - state.totals.newBytes + state.mark.duplicateBytes;
+  const named = state.totals.newBytes + state.binTotals.newBytes;
+  const bound = plainBytes + blockmapPlainBytes - named + state.mark.duplicateBytes;
   return Math.max(0, bound - aliveBytes);
 }
 

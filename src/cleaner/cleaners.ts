@@ -64,8 +64,8 @@ export class Cleaners {
   }
 
   /**
-   * Begins a thorough cycle in the group, or in all; who waits is told by status. LOCKED: paused, or the brake
-   * is pulled.
+   * Begins a thorough cycle in the group, or in all; who waits is told by status. LOCKED: paused, or the
+   * brake is pulled.
    */
   async begin(group?: string): Promise<CleanersStatus> {
     if (this.#settings?.cleanerSettings.isPaused === true) {

@@ -20,8 +20,8 @@ import type { ViewMark } from './view-mark.js';
 import { BrakePulled, idBytes, type Work } from './work.js';
 
 /**
- * BrakePulled: more is dead than can be. Answers how much of what the log says may be dead is alive: bytes that
- * deleted files have brought and others name.
+ * BrakePulled: more is dead than can be. Answers how much of what the log says may be dead is alive: bytes
+ * that deleted files have brought and others name.
  */
 export async function condemn(work: Work, mark: ViewMark, thoroughness: Thoroughness): Promise<number> {
   const stores = await work.dataStores();
@@ -79,8 +79,8 @@ function checkBrake(
   const excess = unaccountedBytes({ presentBytes, deadBytes, newBytes, duplicateBytes });
   if (excess === 0) return Math.max(0, presentBytes - mark.totalNewBytes + duplicateBytes - deadBytes);
   throw new BrakePulled(
-    `${formatSize(deadBytes)} of ${formatSize(presentBytes)} seem dead, ${formatSize(excess)} more than the ` +
-      'deletions in the log account for',
+    `${formatSize(deadBytes)} of ${formatSize(presentBytes)} seem dead, ${formatSize(excess)} more than ` +
+      'the deletions in the log account for',
   );
 }
 

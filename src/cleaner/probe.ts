@@ -11,7 +11,7 @@ import { forEachRoot } from './log-roots.js';
 import { packRoots } from './roots.js';
 import { BrakePulled, packedIds, type Work } from './work.js';
 
-/** Of the data stores (hex ids) with condemned chunks. Throws BrakePulled; CORRUPT: there is no second mark. */
+/** Of data stores (hex ids) with condemned chunks. Throws BrakePulled; CORRUPT: there is no second mark. */
 export async function probe(work: Work, ids: readonly string[], namesMax = CLEANER_NAMES_MAX): Promise<void> {
   const handle = await work.call('openProbe', work.engine, packedIds(ids));
   try {
@@ -62,7 +62,7 @@ function judge({ hitCount, hits }: ProbeReport): void {
   if (hitCount === 0) return;
   const first = Buffer.from(hits.subarray(0, FINGERPRINT_SIZE)).toString('hex');
   throw new BrakePulled(
-    `the marks disagree: ${hitCount} chunks that the view's walk took for dead are named by the log's files ` +
-      `(${first} is the first)`,
+    `the marks disagree: ${hitCount} chunks that the view's walk took for dead are named by files of the ` +
+      `log (${first} is the first)`,
   );
 }

@@ -43,7 +43,7 @@ export function liveFileBytes(store: StoreSurvey): number {
   return Math.ceil(store.fileBytes * (1 - deadShare(store)));
 }
 
-/** In the order in which they are to be condemned: the deadest first. Pinned ones are left for another day. */
+/** In the order in which they are to be condemned: the deadest first. Pinned ones are left for later. */
 export function chooseVictims(candidates: readonly Candidate[], bounds: ChoiceBounds): Candidate[] {
   const byShare = candidates
     .filter(store => store.isClosed && store.pinCount === 0)

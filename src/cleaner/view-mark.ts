@@ -1,16 +1,16 @@
 /**
- * Mark 1: all files as they are at one moment, taken from the view while nothing is committed, and everything
- * below their blockmaps. The walk counts only when it met exactly what the commits have counted: an iterator
+ * Mark 1: all files and what lies in recycle bins, as they are at one moment, taken from the view while
+ * nothing is committed, and everything below their blockmaps. The walk counts only when it met exactly what the commits have counted: an iterator
  * that ends early, a listing that lacks a row, a row that is another's ends the cycle.
  */
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import { CLEANER_ROOTS_MAX } from '../base/limits.js';
+import { containerRow } from '../catalog/container-table.js';
 import { NodeHints } from '../catalog/node-hints.js';
-import { type FileRow, RecordType } from '../catalog/record.js';
+import type { FileRow } from '../catalog/record.js';
 import { SetDigest } from '../catalog/set-digest.js';
-import type { MarkHandle } from '../native/binding.js';
-import { ROOT_SIZE } from '../native/binding.js';
-import { packRoots } from './roots.js';
+import { type MarkHandle, ROOT_SIZE } from '../native/binding.js';
+import { packRoots, type Root } from './roots.js';
 import type { Work } from './work.js';
 
 export interface ViewMark {
@@ -25,6 +25,8 @@ export interface ViewMark {
 
 interface Snapshot {
   readonly files: AsyncIterable<FileRow>;
+  /** What restores are reading, of files that may have been deleted since. */
+  readonly reads: readonly Root[];
   readonly digest: SetDigest;
   readonly wanted: Uint8Array;
   readonly fileCount: number;
@@ -52,16 +54,15 @@ async function takeSnapshot({ group }: Work): Promise<Snapshot> {
   let snapshot: Snapshot | undefined;
   await queue.exclusive(async () => {
     const digest = new SetDigest();
-    for (const { id: containerId, name, createdMs } of state.containers.values()) {
-      digest.add({ type: RecordType.CHECKPOINT_CONTAINER, containerId, name, createdMs });
-    }
+    for (const container of state.containers.values()) digest.add(containerRow(container));
     snapshot = {
-      files: state.index.scan(),
+      files: state.scanAll(),
+      reads: [...group.openReads],
       digest,
       wanted: state.digest,
-      fileCount: state.totals.files,
+      fileCount: state.totals.files + state.binTotals.files,
       duplicateBytes: state.mark.duplicateBytes,
-      totalNewBytes: state.totals.newBytes,
+      totalNewBytes: state.totals.newBytes + state.binTotals.newBytes,
     };
   });
   return snapshot!;
@@ -70,61 +71,77 @@ async function takeSnapshot({ group }: Work): Promise<Snapshot> {
 async function walk(work: Work, handle: MarkHandle, snapshot: Snapshot): Promise<number> {
   let newBytes = 0;
   let batch: FileRow[] = [];
+  const take = async (): Promise<void> => {
+    await markBatch(work, handle, batch, root => fileName(work, root as FileRow));
+    work.figures.files += batch.length;
+    work.progress.done += batch.length;
+    batch = [];
+  };
   for await (const row of snapshot.files) {
     snapshot.digest.add(row);
     newBytes += row.newBytes;
     batch.push(row);
-    if (batch.length < CLEANER_ROOTS_MAX) continue;
-    await markBatch(work, handle, batch);
-    batch = [];
+    if (batch.length === CLEANER_ROOTS_MAX) await take();
   }
-  await markBatch(work, handle, batch);
-  if (snapshot.digest.equals(snapshot.wanted)) return newBytes;
-  throw new StoreError(
-    'CORRUPT',
-    `the view gives ${work.figures.files} files that are not the ${snapshot.fileCount} that were committed`,
-  );
+  await take();
+  if (!snapshot.digest.equals(snapshot.wanted)) {
+    throw new StoreError(
+      'CORRUPT',
+      `the view gives ${work.figures.files} files that are not the ${snapshot.fileCount} that were committed`,
+    );
+  }
+  await markBatch(work, handle, snapshot.reads, () => 'a file that is being restored');
+  return newBytes;
 }
 
-async function markBatch(work: Work, handle: MarkHandle, rows: readonly FileRow[]): Promise<void> {
+type NameOf = (root: Root) => string;
+
+async function markBatch(
+  work: Work,
+  handle: MarkHandle,
+  roots: readonly Root[],
+  nameOf: NameOf,
+): Promise<void> {
   const hints = new NodeHints(work.group);
-  const packed = packRoots(rows);
+  const packed = packRoots(roots);
   let done = 0;
-  while (done < rows.length) {
+  while (done < roots.length) {
     const rest = packed.slice(done * ROOT_SIZE);
     const report = await work
-      .call('markRoots', work.engine, handle, rest, rows.length - done)
-      .catch((thrown: unknown) => blame(work, handle, rows.slice(done), thrown));
+      .call('markRoots', work.engine, handle, rest, roots.length - done)
+      .catch((thrown: unknown) => blame(work, handle, roots.slice(done), nameOf, thrown));
     done += report.done;
     work.figures.nodes = report.nodeCount;
     work.figures.chunks = report.chunkCount;
     if (report.unresolved === undefined) continue;
     await hints.resolve(report.unresolved).catch((thrown: unknown) => {
-      throw named(work, rows[done]!, thrown);
+      throw named(nameOf(roots[done]!), thrown);
     });
   }
-  work.figures.files += rows.length;
-  work.progress.done += rows.length;
 }
 
-/** One of the rows cannot be marked: which one? The mark is of no use any more, so walking it again harms nobody. */
+/** One of them cannot be marked: which? The mark is of no use any more, so that it may be walked again. */
 async function blame(
   work: Work,
   handle: MarkHandle,
-  rows: readonly FileRow[],
+  roots: readonly Root[],
+  nameOf: NameOf,
   thrown: unknown,
 ): Promise<never> {
   if (!hasCode(thrown, 'CORRUPT')) throw thrown;
-  for (const row of rows) {
-    await work.call('markRoots', work.engine, handle, packRoots([row]), 1).catch((again: unknown) => {
-      throw named(work, row, again);
+  for (const root of roots) {
+    await work.call('markRoots', work.engine, handle, packRoots([root]), 1).catch((again: unknown) => {
+      throw named(nameOf(root), again);
     });
   }
   throw thrown;
 }
 
-function named({ group }: Work, row: FileRow, thrown: unknown): StoreError {
+function named(what: string, thrown: unknown): StoreError {
   const error = asStoreError(thrown);
-  const container = group.state.containers.get(row.containerId)?.name ?? row.containerId;
-  return new StoreError(error.code, `file ${container}/${row.name}: ${error.message}`, { cause: error });
+  return new StoreError(error.code, `${what}: ${error.message}`, { cause: error });
+}
+
+function fileName({ group }: Work, { containerId, name }: FileRow): string {
+  return `file ${group.state.containers.get(containerId)?.name ?? containerId}/${name}`;
 }

@@ -100,7 +100,7 @@ export class Work {
     return this.#pacer.paced(work);
   }
 
-  /** Durable, and applied to the group's state. Nobody waits for it: the group counts as idle all the same. */
+  /** Durable, and in the group's state. Nobody waits for it: the group counts as idle all the same. */
   commit(...records: readonly LogRecord[]): Promise<void> {
     return this.group.queue.submit(recordsChange(records));
   }

@@ -18,7 +18,7 @@ import { DigestCheck } from '../catalog/digest-check.js';
 import { PlaceSearch } from '../catalog/place-search.js';
 import { type RowPart, RowWindow } from '../catalog/row-window.js';
 import type { FileRecord, OpenGroup } from '../catalog/types.js';
-import { FINGERPRINT_SIZE, ROW_SIZE } from '../native/binding.js';
+import { type BlockmapRoot, FINGERPRINT_SIZE, ROW_SIZE } from '../native/binding.js';
 import type { Slab } from '../workers/slabs.js';
 
 export interface ByteRange {
@@ -39,6 +39,8 @@ const SLAB_OFFSET = CHUNK_SIZE_MAX;
 export class Download {
   readonly #group: OpenGroup;
   readonly #range: ByteRange;
+  /** This read's own, among the group's open ones. */
+  readonly #map: BlockmapRoot;
   readonly #rows: RowWindow;
   /** Of whole files only: no digest of a part was stored. */
   readonly #check: DigestCheck | undefined;
@@ -72,7 +74,9 @@ export class Download {
     this.#group = group;
     this.#range = range;
     this.#unplanned = range.length;
-    this.#rows = new RowWindow(group, file.map, range);
+    this.#map = { ...file.map };
+    group.openReads.add(this.#map);
+    this.#rows = new RowWindow(group, this.#map, range);
     this.#check = range.length === file.size ? new DigestCheck(group.lane, file) : undefined;
   }
 
@@ -111,6 +115,7 @@ export class Download {
       slab.release();
     }
     await this.#digested.catch(noValue);
+    this.#group.openReads.delete(this.#map);
     this.#check?.drop();
   }
 

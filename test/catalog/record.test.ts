@@ -25,6 +25,9 @@ const policy = {
 } as const;
 const containerGone = { type: RecordType.CONTAINER_DELETE, containerId: 2 ** 32 - 1 } as const;
 
+const dataStore = new Uint8Array(24).fill(0xd5);
+const dead = { dataStore, firstChunk: 0, bits: Uint8Array.of(0b101, 0xff) };
+
 const records: LogRecord[] = [
   { type: RecordType.CONFIG, ...settings },
   { type: RecordType.CONTAINER_ADD, containerId: 7, name: 'backups', createdMs: 5 },
@@ -50,6 +53,12 @@ const records: LogRecord[] = [
   { type: RecordType.BIN_RESTORE, ...version, binUntilMs: 8 },
   { type: RecordType.CLOCK, retentionMs: 9 },
   { type: RecordType.LOCK, ...version, ...keeping },
+  { type: RecordType.CONDEMN, ...dead, epoch: 5, deadPlainBytes: 2 ** 40 },
+  { type: RecordType.CONDEMN, ...dead, epoch: 5, bits: new Uint8Array(0), deadPlainBytes: 0 },
+  { type: RecordType.MOVE, dataStore, epoch: 6, duplicateBytes: 7 },
+  { type: RecordType.RECLAIM, dataStore },
+  { type: RecordType.PARDON, dataStore },
+  { type: RecordType.QUARANTINE, ...dead, firstChunk: 480_000 },
   { type: RecordType.KEY, epoch: 3, createdMs: 6 },
   { type: RecordType.EPOCH, epoch: 4 },
   { type: RecordType.CHECKPOINT_BEGIN, containerId: 8, ...settings },

@@ -178,7 +178,7 @@ test('a blockmap node that mark 2 cannot find ends the cycle, and nothing is mov
   await expectNothingGone(it);
 });
 
-test('a damaged data store, a view that is made anew, or a group that has stopped keeps the gate closed', async () => {
+test('damage, a view that is made anew and a group that has stopped keep the gate closed', async () => {
   const it = await filled();
   const { group } = it;
   Object.defineProperty(group, 'isRebuilding', { value: true, configurable: true });

@@ -123,7 +123,7 @@ async function openStream(it: CleaningSystem): Promise<Upload> {
   return upload;
 }
 
-test('a chunk that a stream has found before it is condemned survives, over as many cycles as the stream', async () => {
+test('a chunk that a stream has found survives as many cycles as the stream', async () => {
   const it = await filled(['a']);
   const upload = await openStream(it);
   for (let cycle = 0; cycle < 4; cycle += 1) await it.run();
@@ -137,7 +137,7 @@ test('a chunk that a stream has found before it is condemned survives, over as m
   expect(await it.problems({ b: B, c: C, late })).toEqual([]);
 });
 
-test('a file that is put between the snapshot and the decision keeps the dead chunks that it found', async () => {
+test('a file put between snapshot and decision keeps the dead chunks that it found', async () => {
   const it = await filled(['a']);
   it.lane.hookOnce('surveyStore', async (parameters, run) => {
     await it.put('again', A);

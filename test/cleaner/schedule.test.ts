@@ -31,7 +31,7 @@ test('a cycle begins when a group is idle and there is enough to free, or someth
   expect(due({ expectedBytes: 0, isOutdated: true })).toBe('gentle');
 });
 
-test('none begins by itself while paused, braked, too soon behind the last, or before settings are known', () => {
+test('none begins while paused, braked, too soon behind the last, or before settings are known', () => {
   const short = { freeBytes: 0 };
   for (const change of [
     { settings: { ...SETTINGS, isPaused: true } },

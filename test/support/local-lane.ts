@@ -104,6 +104,7 @@ export function localGroup(slabCount: number, workerCount = 2): LocalGroup {
     fake,
     view: undefined as unknown as KvStore,
     refusal: undefined,
+    openReads: new Set(),
     isResident: () => fake.isComplete,
     async places(fingerprints) {
       await turns(1);
