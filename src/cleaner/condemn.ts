@@ -8,6 +8,7 @@ import {
   CLEANER_CONDEMNED_CHUNKS_MAX,
   CLEANER_COPY_FREE_SHARE,
   CLEANER_RESEAL_BYTES_MAX,
+  CLEANER_SMALL_STORE_SHARE,
   CONDEMN_CHUNKS_MAX,
 } from '../base/limits.js';
 import { formatSize } from '../base/units.js';
@@ -37,6 +38,7 @@ export async function condemn(work: Work, mark: ViewMark, thoroughness: Thorough
     deadChunksMax: CLEANER_CONDEMNED_CHUNKS_MAX,
     copyBytesMax: freeBytes * CLEANER_COPY_FREE_SHARE,
     resealBytesMax: thoroughness === 'gentle' ? CLEANER_RESEAL_BYTES_MAX : Number.POSITIVE_INFINITY,
+    smallBytes: work.group.dataStoreSizeTarget * CLEANER_SMALL_STORE_SHARE,
     activeEpoch: keyring.activeEpoch,
   });
   for (const victim of victims) await condemnOne(work, mark, victim);
