@@ -43,10 +43,6 @@ Napi::Value BeginEpoch(const Napi::CallbackInfo& info) {
   return GiveU64(info.Env(), ValueOrThrow(info.Env(), TakeEngine(info)->BeginEpoch()));
 }
 
-Napi::Value CloseIdleStores(const Napi::CallbackInfo& info) {
-  return GiveU64(info.Env(), ValueOrThrow(info.Env(), TakeEngine(info)->stores().CloseIdle()));
-}
-
 // --- mark 1 ---
 
 Napi::Value OpenMark(const Napi::CallbackInfo& info) {
@@ -259,7 +255,6 @@ Napi::Object GiveVerifyReport(Napi::Env env, const std::string& store, const Ver
 
 void ExportCleanerVerbs(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "beginEpoch", BeginEpoch, 1);
-  Export(env, exports, "closeIdleStores", CloseIdleStores, 1);
   Export(env, exports, "openMark", OpenMark, 1);
   Export(env, exports, "markRoots", MarkRoots, 4);
   Export(env, exports, "closeMark", CloseMark, 2);

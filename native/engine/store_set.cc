@@ -272,28 +272,6 @@ Status StoreSet::Sync() {
   return failure();
 }
 
-Result<size_t> StoreSet::CloseIdle() {
-  std::vector<StoreSlot*> idle;
-  {
-    std::lock_guard lock(appenders_mutex_);
-    RETURN_IF_ERROR(failure_);
-    idle.swap(idle_appenders_);
-  }
-  for (size_t index = 0; index < idle.size(); ++index) {
-    const Status status = idle[index]->store->Close();
-    std::lock_guard lock(appenders_mutex_);
-    if (status.ok()) {
-      std::erase(open_stores_, idle[index]);
-      continue;
-    }
-    idle_appenders_.insert(idle_appenders_.end(), idle.begin() + index + 1, idle.end());
-    if (status.code() != Code::kNoSpace && failure_.ok())
-      failure_ = status.Within("the storage group has stopped writing");
-    return status.Within("closing " + idle[index]->store->path());
-  }
-  return idle.size();
-}
-
 void StoreSet::CloseInBackground(StoreSlot* slot) {
   std::lock_guard lock(closer_mutex_);
   closing_.push_back(slot);

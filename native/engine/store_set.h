@@ -135,8 +135,6 @@ class StoreSet {
   void AddChunk(const Fingerprint& fingerprint, StoreSlot* slot, ResidentIndex::Mode mode);
   // Makes durable all that was appended before the call.
   Status Sync();
-  // Closes the data stores that nobody is appending to just now, whatever their size; returns how many.
-  Result<size_t> CloseIdle();
 
   // --- resident index ---
   // Loads up to `count` further data stores, newest first; returns how many are left (0, too, when memory is

@@ -4,7 +4,6 @@
  * nothing reaches. Two cycles bring space back. Every step is one awaitable call that leaves a state which
  * the next cycle, after a crash too, goes on from.
  */
-import { hasCode } from '../base/errors.js';
 import type { CleanerFile } from './cleaner-file.js';
 import { condemn } from './condemn.js';
 import { emptyStores } from './emptying.js';
@@ -27,15 +26,6 @@ export interface CycleOptions {
 export interface Step {
   readonly name: string;
   run(): Promise<void>;
-}
-
-/** On a full volume those that have no room for a trailer are left out of this cycle. */
-async function closeIdleStores(work: Work): Promise<void> {
-  try {
-    await work.call('closeIdleStores', work.engine);
-  } catch (thrown) {
-    if (!hasCode(thrown, 'NO_SPACE')) throw thrown;
-  }
 }
 
 export class Cycle {
@@ -107,7 +97,6 @@ export class Cycle {
   }
 
   async #markAll(): Promise<void> {
-    await closeIdleStores(this.#work);
     const epoch = await this.#work.beginEpoch();
     this.#mark = await markFromView(this.#work);
     await demandUnread(this.#work);

@@ -229,11 +229,6 @@ export interface Binding {
    * Marks that were opened before are of no use from then on.
    */
   beginEpoch(engine: EngineHandle): number;
-  /**
-   * Closes the data stores that nobody appends to just now, so that what is dead in them can be condemned.
-   * Returns how many. NO_SPACE: one has no room for its trailer; it is closed later.
-   */
-  closeIdleStores(engine: EngineHandle): number;
   /** An empty mark for about so many chunks as there are. Memory: 10 bits a chunk, 24 bytes a node. */
   openMark(engine: EngineHandle): MarkHandle;
   /**
