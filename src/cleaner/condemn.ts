@@ -19,11 +19,14 @@ import { type Candidate, chooseVictims, type Thoroughness, unaccountedBytes } fr
 import type { ViewMark } from './view-mark.js';
 import { BrakePulled, idBytes, type Work } from './work.js';
 
-/**
- * BrakePulled: more is dead than can be. Answers how much of what the log says may be dead is alive: bytes
- * that deleted files have brought and others name.
- */
-export async function condemn(work: Work, mark: ViewMark, thoroughness: Thoroughness): Promise<number> {
+/** Of what the log says may be dead: what is alive, and what was not condemned, alive or not worth it. */
+export interface Settled {
+  readonly aliveBytes: number;
+  readonly settledBytes: number;
+}
+
+/** BrakePulled: more is dead than can be. */
+export async function condemn(work: Work, mark: ViewMark, thoroughness: Thoroughness): Promise<Settled> {
   const stores = await work.dataStores();
   work.begin('condemn', stores.size);
   const candidates = await survey(work, mark, stores);
@@ -40,7 +43,9 @@ export async function condemn(work: Work, mark: ViewMark, thoroughness: Thorough
     activeEpoch: keyring.activeEpoch,
   });
   for (const victim of victims) await condemnOne(work, mark, victim);
-  return aliveBytes;
+  const { deadBytes } = work.figures;
+  const settledBytes = aliveBytes + Math.max(0, deadBytes - condemnedBytes(work, stores));
+  return { aliveBytes, settledBytes };
 }
 
 /** Closed data stores that nothing has been decided of yet. */
@@ -71,9 +76,7 @@ function checkBrake(
   for (const { plainBytes, blockmapPlainBytes } of stores.values())
     presentBytes += plainBytes + blockmapPlainBytes;
   let deadBytes = candidates.reduce((sum, { deadPlainBytes }) => sum + deadPlainBytes, 0);
-  for (const { id, condemned } of work.group.state.stores.all()) {
-    if (stores.has(id)) deadBytes += condemned.reduce((sum, { deadPlainBytes }) => sum + deadPlainBytes, 0);
-  }
+  deadBytes += condemnedBytes(work, stores);
   work.figures.deadBytes = deadBytes;
   const { newBytes, duplicateBytes } = mark;
   const excess = unaccountedBytes({ presentBytes, deadBytes, newBytes, duplicateBytes });
@@ -82,6 +85,15 @@ function checkBrake(
     `${formatSize(deadBytes)} of ${formatSize(presentBytes)} seem dead, ${formatSize(excess)} more than ` +
       'the deletions in the log account for',
   );
+}
+
+/** Of data stores that are there still. */
+function condemnedBytes({ group }: Work, stores: ReadonlyMap<string, DataStoreInfo>): number {
+  return group.state.stores
+    .all()
+    .filter(({ id }) => stores.has(id))
+    .flatMap(({ condemned }) => condemned)
+    .reduce((sum, { deadPlainBytes }) => sum + deadPlainBytes, 0);
 }
 
 async function condemnOne(work: Work, { handle }: ViewMark, victim: Candidate): Promise<void> {
