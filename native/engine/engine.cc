@@ -5,8 +5,7 @@
 namespace granary {
 namespace {
 
-constexpr size_t kEntryHeaderSize = 8;    // type u8, 3 zero bytes, payload size u32
-constexpr size_t kLogRowHeaderSize = 16;  // sequence u64, then as above
+constexpr size_t kLogRowHeaderSize = 16;  // sequence u64, type u8, 3 zero bytes, payload size u32
 constexpr const char* kDirectories[] = {"log", "log/a", "log/b", "data", "trash", "quarantine"};
 
 ChunkerParameters ChunkerOf(const Superblock& superblock, const Key& key) {

@@ -46,12 +46,12 @@ interface Parts {
 export class OpenedGroup implements OpenGroup {
   readonly #parts: Parts;
   readonly queue: CommitQueue;
-  readonly openReads = new Set<BlockmapRoot>();
   readonly quarantine: Quarantine;
   readonly damageReports = new DamageReports();
   /** Beyond the group's own copies, in the order in which they are asked: replicas, the cloud. */
   readonly repairSources: RepairSource[] = [];
   readonly placeMarks = new PlaceMarks();
+  readonly openReads = new Set<BlockmapRoot>();
   readonly retention: RetentionClock;
   #lastCommitMs: number;
   /** Of the first record that the log still gives. */

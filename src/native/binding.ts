@@ -236,9 +236,7 @@ export const ROOT_SIZE = 40;
 export interface MarkReport {
   /** Roots of this call that are marked with all below them; less than given only with `unresolved`. */
   readonly done: number;
-  /**
-   * A blockmap node whose place only the view can know: hintPlaces, then go on with the roots that are left.
-   */
+  /** A blockmap node whose place only the view can know: hintPlaces, then go on with the roots left. */
   readonly unresolved?: Uint8Array;
   /** Chunks and blockmap nodes that this mark has taken so far, each node once, chunks once a node. */
   readonly nodeCount: number;
