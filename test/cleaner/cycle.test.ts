@@ -159,6 +159,26 @@ test('a file put between snapshot and decision keeps the dead chunks that it fou
   expect(await it.problems({ again: A, b: B, c: C })).toEqual([]);
 });
 
+test('what is dead in data stores that are open still returns without a restart', async () => {
+  const engineBounds = { residentIndexBytesMax: 2 ** 20, regionCacheBytesMax: 2 ** 20 };
+  const it = await start(system => {
+    system.context = { engineBounds: { ...engineBounds, dataStoreSizeTarget: 2 ** 30 } };
+  });
+  await it.put('a', A);
+  await it.put('b', B);
+  await it.remove('a');
+  expect((await it.lane.call('listDataStores', it.group.engine)).map(({ isClosed }) => isClosed)).toEqual([
+    false,
+  ]);
+  await it.run();
+  const { figures } = await it.run();
+  expect(figures.freedBytes).toBeGreaterThan(A.length + B.length);
+  expect(figures.copiedBytes).toBeGreaterThan(B.length);
+  expect(await it.problems({ b: B })).toEqual([]);
+  await it.restart();
+  expect(await it.fileBytes()).toBeLessThan(1.1 * B.length);
+});
+
 /** Six files whose first halves are files of their own; the whole ones are deleted. */
 async function mixed(change?: (it: CleaningSystem) => void) {
   const it = await start(change);
