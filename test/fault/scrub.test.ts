@@ -74,7 +74,7 @@ async function readable(it: CleaningSystem): Promise<Record<string, boolean>> {
   return { a: await whole('a', A), b: await whole('b', B) };
 }
 
-test('bit rot is found, kept from dedup over a restart, named with its files, and healed by a backup', async () => {
+test('bit rot is found, kept from dedup over a restart, and healed by the next backup', async () => {
   const it = await filled();
   rot(it, (await records(it))[0]!);
   const report = await scrubOf(it).run();
@@ -204,6 +204,30 @@ async function replicaOf(it: CleaningSystem, files: Readonly<Record<string, Buff
       wanted.map(({ fingerprint }) => chunks.get(Buffer.from(fingerprint).toString('hex'))),
   };
 }
+
+test('damage whose last good copy lies in the trash is repaired from it, and the cleaner stops', async () => {
+  const it = await CleaningSystem.start();
+  systems.push(it);
+  await it.cleaners.change({ holdHours: 24 });
+  await it.put('dead', Buffer.concat([A, seededBytes(7, 400_000)]));
+  await it.put('a', A);
+  await it.remove('dead');
+  await it.restart();
+  const before = await dataStores(it);
+  await it.run();
+  await it.run();
+  expect((await it.group.space.refresh()).trashBytes).toBeGreaterThan(A.length);
+  await it.restart();
+  const isCopy = ({ path }: Place) => before.every(store => store.path !== path);
+  for (const record of (await records(it)).filter(isCopy)) rot(it, record);
+  const report = await scrubOf(it).run();
+  expect(report).toMatchObject({ damagedFiles: 0, lostChunks: 0 });
+  expect(report.repairedChunks).toBeGreaterThan(0);
+  expect(await it.system.get('c', 'a')).toEqual(A);
+  await it.run('braked');
+  await it.restart();
+  expect(await it.problems({ a: A })).toEqual([]);
+});
 
 test('scrub beside ingest and cleaner raises no false alarm', async () => {
   const it = await filled();
