@@ -235,6 +235,18 @@ void StoreSet::ReturnAppenderAfter(StoreSlot* slot, const Status& failure) {
   if (Fail(failure).code() == Code::kNoSpace) ReturnAppender(slot);
 }
 
+void StoreSet::CloseIdleAppenders(uint64_t file_bytes_min) {
+  std::vector<StoreSlot*> large;
+  {
+    std::lock_guard lock(appenders_mutex_);
+    const auto is_small = [&](StoreSlot* slot) { return slot->store->counts().file_bytes < file_bytes_min; };
+    const auto first_large = std::partition(idle_appenders_.begin(), idle_appenders_.end(), is_small);
+    large.assign(first_large, idle_appenders_.end());
+    idle_appenders_.erase(first_large, idle_appenders_.end());
+  }
+  for (StoreSlot* slot : large) CloseInBackground(slot);
+}
+
 void StoreSet::AddChunk(const Fingerprint& fingerprint, StoreSlot* slot, ResidentIndex::Mode mode) {
   slot->is_dirty.store(true, std::memory_order_release);
   while (true) {
