@@ -198,7 +198,7 @@ Status StoreSet::EnsureDirectory(const std::string& path) {
   if (exists) return Status::Ok();
   Status made = parameters_.files->MakeDirectory(path);
   if (!made.ok() && made.code() != Code::kExists) return made;
-  return parameters_.files->SyncDirectory(parameters_.directory + "/data");
+  return parameters_.files->SyncDirectory(DirectoryOf(path));
 }
 
 Result<StoreSlot*> StoreSet::CreateStore() {
