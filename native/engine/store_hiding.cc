@@ -12,17 +12,11 @@ Status NoStore(const DataStoreId& id) { return Status(Code::kNotFound, "no data 
 
 }  // namespace
 
-// Of the size target: below it closing makes data stores that are too small.
-constexpr uint64_t kIdleCloseShare = 4;
-
 void StoreSet::BeginEpoch(uint64_t epoch, uint64_t oldest) {
   uint64_t chunk_count = 0;
   for (const StoreSlot* slot : AllSlots()) chunk_count += slot->store->counts().chunk_count;
-  {
-    std::unique_lock lock(condemn_mutex_);
-    touches_.BeginEpoch(epoch, oldest, chunk_count);
-  }
-  CloseIdleAppenders(parameters_.size_target / kIdleCloseShare);
+  std::unique_lock lock(condemn_mutex_);
+  touches_.BeginEpoch(epoch, oldest, chunk_count);
 }
 
 uint64_t StoreSet::epoch() const {

@@ -130,9 +130,9 @@ class StoreSet {
   void ReturnAppender(StoreSlot* slot);
   // The same behind a failed Append: anything but kNoSpace stops the group's writing.
   void ReturnAppenderAfter(StoreSlot* slot, const Status& failure);
-  // Closes, in the background, data stores of at least this size that nobody appends to right now: the
-  // cleaner empties closed ones only, and on a small or full volume most of what is dead lies in these.
-  void CloseIdleAppenders(uint64_t file_bytes_min);
+  // Closes data stores that hold something and that nobody appends to right now: the cleaner empties closed
+  // ones only, and where little was stored most of what is dead lies in these.
+  void CloseIdleAppenders();
   // Makes the chunk known. Called behind a successful Append of its record, before the appender is given
   // back. kReplace: look-ups go to this copy from now on.
   void AddChunk(const Fingerprint& fingerprint, StoreSlot* slot, ResidentIndex::Mode mode);
@@ -149,7 +149,7 @@ class StoreSet {
   void MarkInView(const DataStoreId& id);
 
   // --- touches and hidden chunks: store_hiding.cc ---
-  // `oldest`: epoch of the oldest open stream, or `epoch`. Closes idle data stores that are worth it.
+  // `oldest`: epoch of the oldest open stream, or `epoch`.
   void BeginEpoch(uint64_t epoch, uint64_t oldest);
   uint64_t epoch() const;
   // kNotFound: there is no such data store. kInvalid: it has fewer chunks.
@@ -201,6 +201,7 @@ class StoreSet {
   void UpdateComplete();
   bool ForgetOneStore(const StoreSlot* except);
   void CloseInBackground(StoreSlot* slot);
+  void CloseNow(StoreSlot* slot);
   void CloserLoop();
   Status Fail(const Status& status);
 
