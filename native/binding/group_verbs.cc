@@ -66,6 +66,7 @@ Napi::Object GiveAttachReport(Napi::Env env, uint32_t engine, const AttachReport
   object.Set("incarnation", GiveU64(env, report.incarnation));
   object.Set("lastSequence", GiveU64(env, report.last_sequence));
   object.Set("firstSequence", GiveU64(env, report.first_sequence));
+  object.Set("sealedFrom", GiveU64(env, report.sealed_from));
   object.Set("dataStoreCount", GiveU64(env, report.store_count));
   object.Set("dataStoresRecovered", GiveU64(env, report.stores.recovered_count));
   object.Set("logBytesCut", GiveU64(env, report.log.bytes_cut));
@@ -124,8 +125,8 @@ Napi::Value ReadLog(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SetCheckpoint(const Napi::CallbackInfo& info) {
-  ThrowIfError(info.Env(), TakeEngine(info)->SetCheckpoint(TakeU64(info[1]), TakeU64(info[2])));
-  return info.Env().Undefined();
+  return GiveU64(info.Env(), ValueOrThrow(info.Env(), TakeEngine(info)->SetCheckpoint(TakeU64(info[1]),
+                                                                                   TakeU64(info[2]))));
 }
 
 void SetCounts(Napi::Object object, const DataStoreCounts& counts) {

@@ -5,8 +5,7 @@
 namespace granary {
 namespace {
 
-constexpr size_t kEntryHeaderSize = 8;    // type u8, 3 zero bytes, payload size u32
-constexpr size_t kLogRowHeaderSize = 16;  // sequence u64, then as above
+constexpr size_t kLogRowHeaderSize = 16;  // sequence u64, type u8, 3 zero bytes, payload size u32
 constexpr const char* kDirectories[] = {"log", "log/a", "log/b", "data", "trash", "quarantine"};
 
 ChunkerParameters ChunkerOf(const Superblock& superblock, const Key& key) {
@@ -77,7 +76,9 @@ Result<std::unique_ptr<Engine>> Engine::Attach(FileSystem* files, const AttachPa
     lock = std::move(*taken);
   }
   ASSIGN_OR_RETURN(Superblock superblock, ReadSuperblock(files, parameters.directory, &ignored));
-  if (superblock.is_encrypted != (parameters.data_keys.active_epoch != 0)) {
+  // A keyring with secrets over a superblock without: the group is being encrypted (BeginSealing).
+  const bool has_keys = parameters.data_keys.active_epoch != 0;
+  if (superblock.is_encrypted ? !has_keys : has_keys && parameters.is_read_only) {
     return Status(Code::kDenied, "storage group " + parameters.directory + ": its keys are not at hand");
   }
   std::unique_ptr<Engine> engine(new Engine(files, parameters, superblock));
@@ -96,7 +97,9 @@ Status Engine::OpenAll(const AttachParameters& parameters, AttachReport* report)
   log.store_id = superblock_.store_id;
   log.incarnation = superblock_.incarnation;
   log.from_sequence = superblock_.checkpoint_sequence;
+  if (log_key_ && !superblock_.is_encrypted) RETURN_IF_ERROR(BeginSealing(log, &report->log));
   log.log_key = log_key_ ? &*log_key_ : nullptr;
+  log.sealed_from = superblock_.sealed_from;
   ASSIGN_OR_RETURN(log_, CommitLog::Open(files_, directory_ + "/log", log, is_read_only_, &report->log));
 
   StoreSet::Parameters stores;
@@ -115,10 +118,23 @@ Status Engine::OpenAll(const AttachParameters& parameters, AttachReport* report)
   cleaner_ = std::make_unique<Cleaner>(
       Cleaner::Stages{stores_.get(), reader_.get(), writer_.get(), &fingerprinter_}, is_read_only_);
   report->incarnation = superblock_.incarnation;
+  report->sealed_from = superblock_.sealed_from;
   report->first_sequence = log_->first_sequence();
   report->last_sequence = log_->last_sequence();
   report->store_count = stores_->AllSlots().size();
   return Status::Ok();
+}
+
+// Everything so far is clear, and closed for good by this incarnation: what it writes is sealed. The clear
+// log is recovered first, so that the record from which on nothing may be clear is known; what the recovery
+// cuts is gone before the superblock says so.
+Status Engine::BeginSealing(CommitLog::Parameters log, CommitLog::Report* report) {
+  log.log_key = nullptr;
+  ASSIGN_OR_RETURN(const std::unique_ptr<CommitLog> clear,
+                   CommitLog::Open(files_, directory_ + "/log", log, false, report));
+  superblock_.is_encrypted = true;
+  superblock_.sealed_from = clear->last_sequence() + 1;
+  return WriteSuperblock(files_, directory_, &superblock_);
 }
 
 Status Engine::Detach() {
@@ -195,17 +211,19 @@ Result<size_t> Engine::ReadLog(uint64_t from, Bytes out, uint64_t* next) {
   return used;
 }
 
-Status Engine::SetCheckpoint(uint64_t sequence, uint64_t drop_before) {
+Result<uint64_t> Engine::SetCheckpoint(uint64_t sequence, uint64_t drop_before) {
   std::lock_guard lock(log_mutex_);
   RETURN_IF_ERROR(log_failure_);
   superblock_.checkpoint_sequence = sequence;
   RETURN_IF_ERROR(WriteSuperblock(files_, directory_, &superblock_));
-  return drop_before > 0 ? log_->DropBefore(drop_before) : Status::Ok();
+  if (drop_before > 0) RETURN_IF_ERROR(log_->DropBefore(drop_before));
+  return log_->first_sequence();
 }
 
 Result<uint64_t> Engine::BeginEpoch() {
   if (is_read_only_) return Status(Code::kInvalid, "the storage group is attached for reading only");
   RETURN_IF_ERROR(stores_->failure());
+  stores_->CloseIdleAppenders();
   std::lock_guard lock(log_mutex_);
   RETURN_IF_ERROR(log_failure_);
   Superblock next = superblock_;

@@ -50,6 +50,7 @@ struct AttachReport {
   uint64_t first_sequence = 0;
   uint64_t last_sequence = 0;
   uint64_t store_count = 0;
+  uint64_t sealed_from = 0;  // superblock.h
   StoreSet::Report stores;
   CommitLog::Report log;
 };
@@ -90,7 +91,8 @@ class Engine {
   Result<uint64_t> AppendLog(ConstBytes packed);
   // Packs records from `from` on into `out`. Returns bytes written; `next` is where to go on.
   Result<size_t> ReadLog(uint64_t from, Bytes out, uint64_t* next);
-  Status SetCheckpoint(uint64_t sequence, uint64_t drop_before);
+  // Returns the first sequence that the log still gives.
+  Result<uint64_t> SetCheckpoint(uint64_t sequence, uint64_t drop_before);
   // +1 in the superblock, durable; then streams touch in the new epoch. kInvalid: attached for reading only.
   Result<uint64_t> BeginEpoch();
 
@@ -104,6 +106,7 @@ class Engine {
  private:
   Engine(FileSystem* files, const AttachParameters& parameters, const Superblock& superblock);
   Status OpenAll(const AttachParameters& parameters, AttachReport* report);
+  Status BeginSealing(CommitLog::Parameters log, CommitLog::Report* report);
 
   FileSystem* const files_;
   const std::string directory_;

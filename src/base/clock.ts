@@ -3,6 +3,8 @@
  * No clock decides about deletion (design invariant I7).
  */
 
+export const DAY_MS = 86_400_000;
+
 export interface Clock {
   /** Wall time, milliseconds since 1970 UTC. */
   nowMs(): number;
@@ -34,4 +36,9 @@ export function isoTime(ms: number): string {
 /** Resolves `delayMs` from now, by that clock. */
 export function sleep(clock: Clock, delayMs: number): Promise<void> {
   return new Promise(resolve => clock.after(delayMs, resolve));
+}
+
+/** As sleep by the system's clock, but keeps the process alive: for commands that have nothing else to do. */
+export function stayAwake(delayMs: number): Promise<void> {
+  return new Promise(resolve => void setTimeout(resolve, delayMs));
 }

@@ -84,12 +84,12 @@ export const SHARED_ARGUMENTS: { readonly [V in LaneVerb]?: readonly number[] } 
   readRecords: [1, 3],
   readFingerprints: [3],
   findRows: [1],
-  digestUpdate: [1],
-  ingestWhole: [2, 5],
-  readWhole: [4, 5],
   condemnStore: [3],
   locateChunks: [3],
   admitRecords: [1, 3],
+  digestUpdate: [1],
+  ingestWhole: [2, 5],
+  readWhole: [4, 5],
 };
 
 /** Length of the chunk of row `index`. */

@@ -3,13 +3,16 @@
  * system is opened again: nothing acknowledged is lost, nothing is half there, nothing deleted returns, and
  * a second recovery changes nothing.
  */
+import { StoreError } from '../../src/base/errors.js';
 import type { GranaryCatalog } from '../../src/catalog/catalog.js';
 import { writeCheckpoint } from '../../src/catalog/checkpoint.js';
+import { Cleaners } from '../../src/cleaner/cleaners.js';
 import { binding } from '../../src/native/binding.js';
 import type { MemoryStore } from '../../src/view/memory-store.js';
 import { DirectLane } from './direct-lane.js';
 import { copyOf } from './fake-log.js';
 import { contentOf, Ledger, seededBytes } from './ledger.js';
+import { StillClock } from './open-catalog.js';
 import { codeOf, WholeSystem } from './whole-system.js';
 
 export const FAULTS = { die: 1, ioError: 2, noSpace: 3, shortWrite: 4, tornDie: 5 } as const;
@@ -35,7 +38,10 @@ export class CrashRun {
   readonly lane = new DirectLane();
   readonly disk = binding().diskCreate();
   readonly ledger = new Ledger();
+  /** What must not happen in the middle of it, either. */
+  readonly wrong: string[] = [];
   readonly #isEncrypted: boolean;
+  #cleaners: Cleaners | undefined;
   #system: WholeSystem | undefined;
   #oldViews = new Map<string, MemoryStore>();
 
@@ -49,11 +55,13 @@ export class CrashRun {
 
   async open(): Promise<void> {
     const { lane, disk } = this;
+    this.#cleaners = new Cleaners({ clock: new StillClock(), disk, onEvent: () => undefined });
     this.#system = await WholeSystem.open({
       lane,
       disk,
       directory: DATA,
       unlock: { keyFile: SECRETS.keyFile },
+      context: { services: [this.#cleaners.make] },
     });
   }
 
@@ -93,6 +101,13 @@ export class CrashRun {
     await writeCheckpoint(this.system.context, this.system.catalog.openedGroup('g'));
   }
 
+  /** One cycle; a brake is wrong whatever the disk does. Throws what ended it. */
+  async clean(): Promise<void> {
+    const { outcome, failure } = await this.#cleaners!.of('g').runCycle();
+    if (outcome === 'braked') this.wrong.push(`the brake was pulled: ${failure}`);
+    if (outcome !== 'done') throw new StoreError('IO', failure ?? outcome);
+  }
+
   plan({ fault, operation, isForEver }: Pick<Plan, 'fault' | 'operation' | 'isForEver'>): void {
     binding().diskPlan(this.disk, FAULTS[fault], operation, isForEver);
   }
@@ -121,6 +136,8 @@ export class CrashRun {
 export interface Workload {
   readonly name: string;
   readonly run: (it: CrashRun) => Promise<void>;
+  /** Cycles of the cleaner follow behind the recovery. */
+  readonly isCleaned?: boolean;
 }
 
 export const WORKLOADS: readonly Workload[] = [
@@ -165,6 +182,26 @@ export const WORKLOADS: readonly Workload[] = [
     },
   },
   {
+    name: 'deletes and cycles of the cleaner',
+    isCleaned: true,
+    run: async it => {
+      await it.put('big', 3, 400_000);
+      await it.put('half', 3, 200_000);
+      await it.put('f1', 1, 60_000);
+      await it.remove('big');
+      await it.restart();
+      await it.clean();
+      // In part it comes again, while it is condemned.
+      await it.put('big', 3, 300_000);
+      await it.clean();
+      await it.checkpoint();
+      await it.remove('f1');
+      await it.restart();
+      await it.clean();
+      await it.clean();
+    },
+  },
+  {
     name: 'groups and containers are made and deleted',
     run: async it => {
       const { catalog } = it.system;
@@ -205,7 +242,8 @@ export async function runUnder(workload: Workload, isEncrypted: boolean, plan: P
       codeOf(thrown);
     }
     await it.crash(plan.crashSeed, plan.viewFate);
-    return await recovered(it);
+    const problems = await recovered(it, workload.isCleaned === true);
+    return [...it.wrong, ...problems];
   } catch (thrown) {
     return [(thrown as Error).stack ?? String(thrown)];
   } finally {
@@ -213,7 +251,7 @@ export async function runUnder(workload: Workload, isEncrypted: boolean, plan: P
   }
 }
 
-async function recovered(it: CrashRun): Promise<string[]> {
+async function recovered(it: CrashRun, isCleaned: boolean): Promise<string[]> {
   await it.open();
   const problems = await stateProblems(it);
   const first = summary(it.system.catalog);
@@ -223,6 +261,10 @@ async function recovered(it: CrashRun): Promise<string[]> {
   problems.push(...(await stateProblems(it)));
   await it.put('after', 4711, 30_000);
   problems.push(...(await stateProblems(it)));
+  for (let cycle = 0; isCleaned && cycle < 3; cycle += 1) {
+    await it.clean();
+    problems.push(...(await stateProblems(it)));
+  }
   await it.system.close();
   return problems;
 }
