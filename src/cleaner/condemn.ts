@@ -10,6 +10,7 @@ import {
   CLEANER_DEAD_SHARE_AUTOMATIC,
   CLEANER_DEAD_SHARE_MIN,
   CLEANER_RESEAL_BYTES_MAX,
+  CLEANER_SMALL_STORE_SHARE,
   CONDEMN_CHUNKS_MAX,
 } from '../base/limits.js';
 import { formatSize } from '../base/units.js';
@@ -45,6 +46,7 @@ export async function condemn(work: Work, mark: ViewMark, thoroughness: Thorough
     deadChunksMax: CLEANER_CONDEMNED_CHUNKS_MAX,
     copyBytesMax: freeBytes * CLEANER_COPY_FREE_SHARE,
     resealBytesMax: thoroughness === 'gentle' ? CLEANER_RESEAL_BYTES_MAX : Number.POSITIVE_INFINITY,
+    smallBytes: work.group.dataStoreSizeTarget * CLEANER_SMALL_STORE_SHARE,
     activeEpoch: keyring.activeEpoch,
   });
   for (const victim of victims) await condemnOne(work, mark, victim);

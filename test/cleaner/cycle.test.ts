@@ -48,6 +48,17 @@ test('space of deleted files returns in two cycles, and what is left reads back 
   expect(await it.problems({ b: B, c: C })).toEqual([]);
 });
 
+test('what lies dead in data stores that are still open returns, too, without a restart', async () => {
+  const it = await start();
+  await it.put('a', A.subarray(0, 200_000));
+  await it.put('c', C.subarray(0, 100_000));
+  await it.remove('a');
+  await it.run();
+  const { figures } = await it.run();
+  expect(figures.freedBytes).toBeGreaterThan(190_000);
+  expect(await it.problems({ c: C.subarray(0, 100_000) })).toEqual([]);
+});
+
 test('files that share chunks with deleted ones keep them', async () => {
   const it = await start();
   const mixed = Buffer.concat([A.subarray(0, MIB), seededBytes(9, MIB), A.subarray(2 * MIB)]);

@@ -125,14 +125,19 @@ class Group {
     return report;
   }
 
+  // Gives up, or ends, what Ingest has opened.
+  void CloseStreams() {
+    for (uint32_t number : open_) engine_->CloseStream(number);
+    open_.clear();
+  }
+
   // One file from its first byte to its acknowledgement.
   Status Put(const std::string& name, const Buffer& content) {
     attempted_[name].push_back(content);
     ASSIGN_OR_RETURN(const StreamReport report, Ingest(content));
     Status status = engine_->Sync();
     if (status.ok()) status = AppendCommit(name, report);
-    for (uint32_t number : open_) engine_->CloseStream(number);
-    open_.clear();
+    CloseStreams();
     RETURN_IF_ERROR(status);
     acknowledged_[name] = content;
     attempted_.erase(name);
