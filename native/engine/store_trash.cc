@@ -232,6 +232,8 @@ size_t StoreSet::Rescue(std::span<const Fingerprint> fingerprints) {
       if (copies[index] != ResidentIndex::kAbsent) continue;
       const auto found = slot->store->Find(fingerprints[index]);
       if (!found.ok() || !found.value().has_value()) continue;
+      // A damaged copy is where reads look already; a sound one in the trash is what is wanted.
+      if (IsHidden(slot, HiddenReason::kDamaged, found.value()->chunk)) continue;
       copies[index] = slot->number;
       ++count;
       if (slot->state == StoreState::kTrash) trash_reads_.fetch_add(1);
