@@ -554,6 +554,10 @@ export interface Binding {
   diskCrash(disk: DiskHandle, seed: number): void;
   diskCapacity(disk: DiskHandle, sizeMax: number): void;
   diskDamage(disk: DiskHandle, path: string, offset: number, bytes: Uint8Array): void;
+  /** A disk of its own in the same state, synced and not, without plan, locks and open files. */
+  diskCopy(disk: DiskHandle): DiskHandle;
+  /** With plan kind 7: copies of the disk as it was before each operation since the plan was set; drop each. */
+  diskCopies(disk: DiskHandle): DiskHandle[];
   diskDrop(disk: DiskHandle): void;
 }
 
