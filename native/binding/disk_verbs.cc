@@ -9,7 +9,9 @@ std::shared_ptr<SimulatedFileSystem> TakeDisk(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DiskCreate(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), Registry::Get().disks.Add(SimulatedFileSystem::Create()));
+  const auto disk = SimulatedFileSystem::Create();
+  disk->SetInOrder();
+  return Napi::Number::New(info.Env(), Registry::Get().disks.Add(disk));
 }
 
 Napi::Value DiskPlan(const Napi::CallbackInfo& info) {

@@ -284,12 +284,14 @@ Status StoreSet::Sync() {
       return Fail(status);
     }
   }
+  if (parameters_.files->IsInOrder()) CloseWaiting();
   return failure();
 }
 
 void StoreSet::CloseInBackground(StoreSlot* slot) {
   std::lock_guard lock(closer_mutex_);
   closing_.push_back(slot);
+  if (parameters_.files->IsInOrder()) return;  // the next Sync does it
   if (!closer_.joinable()) closer_ = std::thread([this] { CloserLoop(); });
   closer_wakes_.notify_one();
 }
@@ -304,13 +306,21 @@ void StoreSet::CloserLoop() {
       slot = closing_.front();
       closing_.pop_front();
     }
-    const Status status = slot->store->Close();
-    std::lock_guard lock(appenders_mutex_);
-    if (status.ok()) {
-      std::erase(open_stores_, slot);
-    } else if (status.code() != Code::kNoSpace && failure_.ok()) {
-      failure_ = status.Within("the storage group has stopped writing");
-    }
+    CloseNow(slot);
+  }
+}
+
+void StoreSet::CloseWaiting() {
+  for (; !closing_.empty(); closing_.pop_front()) CloseNow(closing_.front());
+}
+
+void StoreSet::CloseNow(StoreSlot* slot) {
+  const Status status = slot->store->Close();
+  std::lock_guard lock(appenders_mutex_);
+  if (status.ok()) {
+    std::erase(open_stores_, slot);
+  } else if (status.code() != Code::kNoSpace && failure_.ok()) {
+    failure_ = status.Within("the storage group has stopped writing");
   }
 }
 

@@ -120,6 +120,8 @@ class StoreSet {
   Status EnsureDirectory(const std::string& path);
   bool ForgetOneStore(const StoreSlot* except);
   void CloseInBackground(StoreSlot* slot);
+  void CloseWaiting();
+  void CloseNow(StoreSlot* slot);
   void CloserLoop();
   Status Fail(const Status& status);
 

@@ -47,6 +47,8 @@ class Simulator : public SimulatedFileSystem, public std::enable_shared_from_thi
     disk_->Crash(seed);
     ++power_cycle_;
   }
+  void SetInOrder() override { is_in_order_ = true; }
+  bool IsInOrder() const override { return is_in_order_; }
   void SetCapacity(uint64_t size_max) override {
     std::lock_guard<std::mutex> guard(mutex_);
     capacity_ = size_max;
@@ -72,6 +74,7 @@ class Simulator : public SimulatedFileSystem, public std::enable_shared_from_thi
     auto copy = std::make_shared<Simulator>();
     copy->disk_ = disk_->Copy();
     copy->capacity_ = capacity_;
+    copy->is_in_order_ = is_in_order_;
     return copy;
   }
   Verdict Mutate(bool takes_space);
@@ -93,6 +96,7 @@ class Simulator : public SimulatedFileSystem, public std::enable_shared_from_thi
   uint64_t capacity_ = uint64_t{1} << 50;
   bool was_hit_ = false;
   bool is_dead_ = false;
+  bool is_in_order_ = false;  // set before the disk is used
   std::vector<std::shared_ptr<SimulatedFileSystem>> copies_;
 };
 

@@ -39,6 +39,7 @@ class SimulatedFileSystem : public FileSystem {
   // Power cut: open files become unusable, locks are released, unsynced state is kept, dropped or torn by
   // `seed` (seed 0: everything unsynced is lost; seed 1: everything is kept).
   virtual void Crash(uint64_t seed) = 0;
+  virtual void SetInOrder() = 0;                    // IsInOrder from now on, and of copies
   virtual void SetCapacity(uint64_t size_max) = 0;  // kNoSpace beyond it
   // Changes bytes of a file behind the back of the engine. kNotFound, kInvalid.
   virtual Status Damage(const std::string& path, uint64_t offset, ConstBytes bytes) = 0;

@@ -548,6 +548,7 @@ export interface Binding {
   inspectFile(path: string, dataKeys: readonly DataKey[], logKey?: Uint8Array): string;
 
   // --- simulated disks, for tests ---
+  /** Operations on it happen in the order of the calls, none on a thread beside the caller's. */
   diskCreate(): DiskHandle;
   diskPlan(disk: DiskHandle, kind: number, operation: number, isForEver: boolean): void;
   diskOperations(disk: DiskHandle): { readonly count: number; readonly wasHit: boolean };

@@ -19,7 +19,7 @@ export interface Flips {
   readonly giveViews: () => Promise<void>;
 }
 
-const FILE_SIZE_MAX = 2 ** 20;
+const FILE_SIZE_MAX = 2 ** 26;
 /** With a copy beside it, or checked by itself: what may be damaged without the whole group being lost. */
 const DAMAGEABLE = /\/data\/|\/log\/a\/|\/superblock\.0$|\/keyring\.a$|\/system\.a$/;
 const CLEAR: readonly string[] = ['CORRUPT', 'IO'];

@@ -2,6 +2,7 @@
  * `npm run simulate -- --seed N [--steps M] [--runs R]`: runs of seeds N, N + 1, …; stops at the first that
  * fails, and prints what replays it. The last line is JSON: what was done, and what did not hold.
  */
+import { appendFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { commit, report } from '../support/reliability-report.js';
 import { type Counts, noCounts, type Outcome, Simulation } from './simulation.js';
@@ -16,13 +17,17 @@ async function main(): Promise<void> {
       runs: { type: 'string', default: '1' },
       /** Runs until so many seconds have passed, whatever `runs` says. */
       seconds: { type: 'string' },
-      trace: { type: 'boolean', default: false },
+      /** A file for everything that happens, line by line. */
+      trace: { type: 'string' },
     },
   });
   const [first, steps] = [Number(values.seed), Number(values.steps)];
   const secondsMax = values.seconds === undefined ? 0 : Number(values.seconds);
   const begun = performance.now();
   const seconds = (): number => (performance.now() - begun) / 1000;
+  const trace = values.trace;
+  const listen =
+    trace === undefined ? undefined : (what: string): void => appendFileSync(trace, `${what}\n`);
   const total = noCounts();
   let failed: Outcome | undefined;
   let seed = first;
@@ -31,9 +36,9 @@ async function main(): Promise<void> {
     failed === undefined && (secondsMax > 0 ? seconds() < secondsMax : seed < first + Number(values.runs));
     seed += 1
   ) {
-    const outcome = await new Simulation(seed, steps).run();
+    const outcome = await new Simulation(seed, steps, listen).run();
     for (const name of Object.keys(total) as (keyof Counts)[]) total[name] += outcome.counts[name];
-    if (values.trace) process.stdout.write(`seed ${seed}: ${outcome.traceHash}\n`);
+    listen?.(`seed ${seed}: ${outcome.traceHash}`);
     if (outcome.problems.length > 0) failed = outcome;
   }
   if (failed !== undefined) {

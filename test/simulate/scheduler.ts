@@ -30,7 +30,9 @@ export class Scheduler {
 
   /** Lets one go on, and resolves when nothing goes on any more. Answers whether there was one. */
   async step(): Promise<boolean> {
-    const chosen = this.#waiting.splice(this.#next(this.#waiting.length || 1), 1)[0];
+    // Nothing is drawn for nobody: how often that happens depends on other threads (scrypt).
+    const count = this.#waiting.length;
+    const chosen = count === 0 ? undefined : this.#waiting.splice(this.#next(count), 1)[0];
     if (chosen !== undefined) {
       this.#trace(chosen.what);
       chosen.release();

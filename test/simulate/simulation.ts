@@ -79,10 +79,13 @@ export class Simulation {
   #oldViews: Views = new Map();
   #isFaulty = false;
   #overlaps = 0;
+  readonly #listen: ((what: string) => void) | undefined;
   readonly #counts = noCounts();
   readonly #problems: string[] = [];
 
-  constructor(seed: number, steps: number) {
+  /** `listen` hears of everything that happens, in order. */
+  constructor(seed: number, steps: number, listen?: (what: string) => void) {
+    this.#listen = listen;
     this.#seed = seed;
     this.#steps = steps;
     this.#next = seededNumbers(seed);
@@ -110,6 +113,7 @@ export class Simulation {
   async #begin(): Promise<void> {
     binding().makeDirectory(DATA, this.#disk);
     await this.#open();
+    await this.#rest();
     const { catalog } = this.#system;
     const isEncrypted = this.#seed % 4 === 0;
     const encryption = isEncrypted ? ({ encryption: 'internal', rotationDays: 7, ...SECRETS } as const) : {};
@@ -384,6 +388,7 @@ export class Simulation {
   }
 
   #trace(what: string): void {
+    this.#listen?.(what);
     this.#hash.update(what).update('\n');
   }
 }
