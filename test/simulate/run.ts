@@ -26,8 +26,7 @@ async function main(): Promise<void> {
   const begun = performance.now();
   const seconds = (): number => (performance.now() - begun) / 1000;
   const trace = values.trace;
-  const listen =
-    trace === undefined ? undefined : (what: string): void => appendFileSync(trace, `${what}\n`);
+  const listen = trace === undefined ? undefined : (what: string): void => appendFileSync(trace, `${what}\n`);
   const total = noCounts();
   let failed: Outcome | undefined;
   let seed = first;
