@@ -6,6 +6,7 @@
  *   --only NAME    only stages and flows whose name contains it
  *   --peers        restic, borg, bup and cp on the same corpus in the same run
  *   --real         three generations of /usr and of a PostgreSQL database, compared, rebuilt, compared again
+ *   --cleaner      30 generations of a changing tree, 7 kept, the cleaner beside ingest and restore
  *   --directory D  where corpus and repositories lie (default: granary-bench below the system's tmp)
  *   --seed N       another corpus
  *   --keep         leaves everything there; otherwise only the corpus stays
@@ -16,6 +17,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { budgetOf } from './budget.js';
+import { runCleanerBench } from './cleaner.js';
 import { CORPUS_SCALE_REAL, CORPUS_SCALE_SMALL, type Corpus, makeCorpus } from './corpus.js';
 import { type FlowResults, flowTable, limitTable, runFlows } from './flows.js';
 import { HARNESS_REAL, HARNESS_SMALL } from './harness.js';
@@ -37,6 +39,7 @@ const SIZES = {
     smallFiles: 10_000,
     tree: 2.5e9,
     database: 20,
+    cleaner: { treeSizeMax: 3e8, generations: 30, kept: 7, probeSize: 64 * MIB, probes: 40 },
   },
   small: {
     scale: CORPUS_SCALE_SMALL,
@@ -45,6 +48,7 @@ const SIZES = {
     smallFiles: 500,
     tree: 1e8,
     database: 2,
+    cleaner: { treeSizeMax: 4e6, generations: 8, kept: 3, probeSize: 2 * MIB, probes: 6 },
   },
 } as const;
 
@@ -55,6 +59,7 @@ interface Wish {
   readonly only?: string;
   readonly withPeers: boolean;
   readonly withReal: boolean;
+  readonly withCleaner: boolean;
 }
 
 function say(line: string): void {
@@ -68,6 +73,7 @@ function readWish(): Wish & { readonly isKept: boolean } {
       only: { type: 'string' },
       peers: { type: 'boolean', default: false },
       real: { type: 'boolean', default: false },
+      cleaner: { type: 'boolean', default: false },
       directory: { type: 'string', default: join(tmpdir(), 'granary-bench') },
       seed: { type: 'string', default: '1' },
       keep: { type: 'boolean', default: false },
@@ -80,6 +86,7 @@ function readWish(): Wish & { readonly isKept: boolean } {
     ...(values.only === undefined ? {} : { only: values.only }),
     withPeers: values.peers,
     withReal: values.real,
+    withCleaner: values.cleaner,
     isKept: values.keep,
   };
 }
@@ -158,6 +165,10 @@ async function runWish(wish: Wish): Promise<Table[]> {
       report: print,
       say,
     });
+  }
+  if (wish.withCleaner) {
+    const directory = join(wish.directory, 'work');
+    return runCleanerBench({ directory, sizes: sizes.cleaner, seed: wish.seed, report: print, say });
   }
   const directory = join(wish.directory, wish.isSmall ? 'corpus-small' : 'corpus');
   const corpus = makeCorpus(

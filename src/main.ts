@@ -8,13 +8,15 @@ import { isoTime, SYSTEM_CLOCK } from './base/clock.js';
 import { StoreError } from './base/errors.js';
 import { SOCKET_RECEIVE_BUFFER, SOCKET_SEND_BUFFER } from './base/limits.js';
 import type { GranaryCatalog } from './catalog/catalog.js';
-import type { CatalogContext } from './catalog/context.js';
+import type { CatalogContext, CatalogEvent } from './catalog/context.js';
+import type { Cleaners } from './cleaner/cleaners.js';
 import type { DataDirectory } from './cli/data-directory.js';
 import type { RebuildReport, RebuildRequest } from './cli/maintenance-commands.js';
 import { runCommandLine } from './cli/program.js';
 import type { Listen, ServeFlags, ServeSettings } from './cli/serve-settings.js';
 import type { FrontLog, HttpHandlers, HttpServer, ListenAddress, ServerContext } from './front/http.js';
 import { binding } from './native/binding.js';
+import type { Scrubs } from './scrub/scrubs.js';
 
 const VERSION = '0.1.0';
 const REAL_DISK = 0;
@@ -31,6 +33,7 @@ interface Listener {
 
 /** What both commands that open groups build on. */
 interface Ground {
+  readonly cleaners: Cleaners;
   readonly context: CatalogContext;
   readonly directory: DataDirectory;
   close(): Promise<void>;
@@ -52,19 +55,25 @@ async function openGround(
     await lane.close();
     throw thrown;
   }
-  const context: CatalogContext = {
+  const { Cleaners } = await import('./cleaner/cleaners.js');
+  const world = {
     clock: SYSTEM_CLOCK,
     disk: REAL_DISK,
+    onEvent: ({ level, message, ...fields }: CatalogEvent) => log[level](fields, message),
+  };
+  const cleaners = new Cleaners(world);
+  const context: CatalogContext = {
+    ...world,
     lane,
     createLane: name => createLane({ name, ...counts }),
-    onEvent: ({ level, message, ...fields }) => log[level](fields, message),
     engineBounds: ENGINE_BOUNDS,
+    services: [cleaners.make],
   };
   const close = async () => {
     await directory.release();
     await lane.close();
   };
-  return { context, directory, close };
+  return { cleaners, context, directory, close };
 }
 
 // --- serve ---
@@ -77,10 +86,12 @@ async function serve(flags: ServeFlags): Promise<void> {
   const stopAsked = stopSignal();
   const ground = await openGround(settings.dataDirectory, settings, log);
   try {
-    const catalog = await openCatalog(ground, settings);
+    const { Scrubs } = await import('./scrub/scrubs.js');
+    const scrubs = new Scrubs(ground.context);
+    const catalog = await openCatalog(ground, settings, [scrubs.serve]);
     try {
       await makeFirstAdministrator(catalog, ground.directory);
-      await serveUntil(stopAsked, catalog, ground, settings, log);
+      await serveUntil(stopAsked, { catalog, scrubs, ground, settings, log });
     } finally {
       await catalog.close();
     }
@@ -124,12 +135,16 @@ function stopSignal(): Promise<string> {
  * Opens all groups, the encrypted ones with the passphrase that is given by file, environment or, last, at a
  * prompt.
  */
-async function openCatalog(ground: Ground, settings: ServeSettings): Promise<GranaryCatalog> {
+async function openCatalog(
+  ground: Ground,
+  settings: ServeSettings,
+  services: CatalogContext['services'] & object,
+): Promise<GranaryCatalog> {
   const { GranaryCatalog } = await import('./catalog/catalog.js');
   const { findPassphrase, givenPassphrase } = await import('./cli/passphrase.js');
   const given = givenPassphrase(settings.unlockFile);
   const catalog = await GranaryCatalog.open({
-    context: ground.context,
+    context: { ...ground.context, services },
     dataDirectory: settings.dataDirectory,
     ...(given === undefined ? {} : { unlock: { passphrase: given } }),
   });
@@ -159,25 +174,31 @@ async function makeFirstAdministrator(catalog: GranaryCatalog, directory: DataDi
   await catalog.users.add({ name: 'admin', role: 'admin', tokenHash });
 }
 
-async function serveUntil(
-  stopAsked: Promise<string>,
-  catalog: GranaryCatalog,
-  ground: Ground,
-  settings: ServeSettings,
-  log: FrontLog,
-): Promise<void> {
+interface Serving {
+  readonly catalog: GranaryCatalog;
+  readonly scrubs: Scrubs;
+  readonly ground: Ground;
+  readonly settings: ServeSettings;
+  readonly log: FrontLog;
+}
+
+async function serveUntil(stopAsked: Promise<string>, serving: Serving): Promise<void> {
+  const { catalog, scrubs, ground, settings, log } = serving;
   const { createFront } = await import('./front/front.js');
+  ground.cleaners.use(catalog);
   const front = createFront({
     catalog,
+    cleaner: ground.cleaners,
     tokens: tokensOf(catalog),
     users: usersOf(catalog),
     system: { version: VERSION, dataDirectory: settings.dataDirectory, pid: process.pid },
     clock: SYSTEM_CLOCK,
     log,
-    verify: async ({ full }) => {
+    verify: async ({ full, ...options }) => {
       const { verifySystem } = await import('./catalog/verify.js');
-      return verifySystem(catalog, { isFull: full });
+      return verifySystem(catalog, { isFull: full, ...options });
     },
+    scrub: scrubs,
   });
   const listeners: Listener[] = [];
   const graceMs = settings.graceSeconds * 1000;
@@ -290,7 +311,7 @@ async function rebuild(request: RebuildRequest): Promise<readonly RebuildReport[
   const counts = { workerCount: availableParallelism(), slabCount: 2 };
   const ground = await openGround(request.dataDirectory, counts, { info: say, warn: say, error: say });
   try {
-    return await rebuildViews({ ...request, context: ground.context });
+    return await rebuildViews({ ...request, context: ground.context, onProgress: request.progress });
   } finally {
     await ground.close();
   }

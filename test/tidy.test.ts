@@ -185,7 +185,8 @@ describe('sizes and forms', () => {
   test('files are called after the one noun they hold', () => {
     const named = /\/(utils?|helpers?|common|misc|manager|index)[.\-_]/;
     const kebab = /^(src|test|bench)\/([a-z0-9-]+\/)*[a-z0-9-]+(\.test|\.bench|\.d)?\.ts$/;
-    const snake = /^(native|test\/native|bench\/native)\/([a-z0-9_]+\/)*[a-z0-9_]+\.(cc|h)$/;
+    const snake =
+      /^(native|test\/native|test\/real-machine|bench\/native)\/([a-z0-9_]+\/)*[a-z0-9_]+\.(cc|h)$/;
     const isIndex = (path: string) => /^(native|test\/native)\/index\//.test(path);
     const problems = ALL_CODE.map(source => source.path).filter(
       path => (named.test(path) && !isIndex(path)) || !(path.endsWith('.ts') ? kebab : snake).test(path),
@@ -325,6 +326,7 @@ describe('orphans', () => {
       'flows',
       'fault',
       'model',
+      'real-machine',
       'conformance',
       'vectors',
       'golden',

@@ -51,6 +51,18 @@ DataStoreId TakeDataStoreId(const Napi::Value& hex) {
   return id;
 }
 
+std::vector<DataStoreId> TakeDataStoreIds(const Napi::Value& value) {
+  const Bytes bytes = TakeBytes(value);
+  std::vector<DataStoreId> ids(bytes.size() / sizeof(DataStoreId));
+  if (bytes.size() % sizeof(DataStoreId) != 0) throw Napi::TypeError::New(value.Env(), "wanted packed ids");
+  if (!ids.empty()) std::memcpy(ids.data(), bytes.data(), bytes.size());
+  return ids;
+}
+
+Napi::Value GiveFingerprints(Napi::Env env, std::span<const Fingerprint> fingerprints) {
+  return GiveBytes(env, {reinterpret_cast<const uint8_t*>(fingerprints.data()), fingerprints.size_bytes()});
+}
+
 Napi::Value GiveBytes(Napi::Env env, ConstBytes bytes) {
   Napi::Uint8Array array = Napi::Uint8Array::New(env, bytes.size());
   if (!bytes.empty()) std::memcpy(array.Data(), bytes.data(), bytes.size());
@@ -132,6 +144,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportGroupVerbs(env, exports);
   ExportIngestVerbs(env, exports);
   ExportRestoreVerbs(env, exports);
+  ExportCleanerVerbs(env, exports);
   ExportFileVerbs(env, exports);
   ExportDiskVerbs(env, exports);
   return exports;

@@ -44,11 +44,17 @@ std::array<uint8_t, kSize> TakeArray(const Napi::Value& value) {
   return array;
 }
 DataStoreId TakeDataStoreId(const Napi::Value& hex);
+// Packed, 24 bytes each.
+std::vector<DataStoreId> TakeDataStoreIds(const Napi::Value& value);
 // Rows in caller-owned memory; aligned to 4 bytes.
 std::span<Row> TakeRows(const Napi::Value& value);
 size_t TakeRowCount(const Napi::Value& value, std::span<Row> rows);
 
 Napi::Value GiveBytes(Napi::Env env, ConstBytes bytes);  // a copy
+// As src/native/binding.ts has Damage and VerifyReport.
+Napi::Object GiveVerifyReport(Napi::Env env, const std::string& store, const VerifyReport& report);
+// Packed fingerprints, a copy.
+Napi::Value GiveFingerprints(Napi::Env env, std::span<const Fingerprint> fingerprints);
 // Sets the digests that were taken.
 void GiveDigests(Napi::Object object, const Digests& digests);
 inline Napi::Value GiveU64(Napi::Env env, uint64_t value) {
@@ -65,6 +71,7 @@ FileSystem* TakeFiles(const Napi::CallbackInfo& info, size_t index);
 void ExportGroupVerbs(Napi::Env env, Napi::Object exports);
 void ExportIngestVerbs(Napi::Env env, Napi::Object exports);
 void ExportRestoreVerbs(Napi::Env env, Napi::Object exports);
+void ExportCleanerVerbs(Napi::Env env, Napi::Object exports);
 void ExportFileVerbs(Napi::Env env, Napi::Object exports);
 void ExportDiskVerbs(Napi::Env env, Napi::Object exports);
 

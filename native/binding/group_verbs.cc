@@ -66,6 +66,7 @@ Napi::Object GiveAttachReport(Napi::Env env, uint32_t engine, const AttachReport
   object.Set("incarnation", GiveU64(env, report.incarnation));
   object.Set("lastSequence", GiveU64(env, report.last_sequence));
   object.Set("firstSequence", GiveU64(env, report.first_sequence));
+  object.Set("sealedFrom", GiveU64(env, report.sealed_from));
   object.Set("dataStoreCount", GiveU64(env, report.store_count));
   object.Set("dataStoresRecovered", GiveU64(env, report.stores.recovered_count));
   object.Set("logBytesCut", GiveU64(env, report.log.bytes_cut));
@@ -124,8 +125,8 @@ Napi::Value ReadLog(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SetCheckpoint(const Napi::CallbackInfo& info) {
-  ThrowIfError(info.Env(), TakeEngine(info)->SetCheckpoint(TakeU64(info[1]), TakeU64(info[2])));
-  return info.Env().Undefined();
+  return GiveU64(info.Env(), ValueOrThrow(info.Env(), TakeEngine(info)->SetCheckpoint(TakeU64(info[1]),
+                                                                                   TakeU64(info[2]))));
 }
 
 void SetCounts(Napi::Object object, const DataStoreCounts& counts) {
@@ -152,6 +153,10 @@ Napi::Value Counters(const Napi::CallbackInfo& info) {
   object.Set("streamsOpen", GiveU64(env, counters.streams_open));
   object.Set("lastSequence", GiveU64(env, counters.last_sequence));
   object.Set("freeBytes", GiveU64(env, counters.free_bytes));
+  object.Set("epoch", GiveU64(env, counters.epoch));
+  object.Set("trashBytes", GiveU64(env, counters.trash_bytes));
+  object.Set("trashReads", GiveU64(env, counters.trash_reads));
+  object.Set("deadReads", GiveU64(env, counters.dead_reads));
   if (!counters.stopped.empty()) object.Set("stopped", counters.stopped);
   return object;
 }
@@ -164,7 +169,7 @@ Napi::Value ListDataStores(const Napi::CallbackInfo& info) {
     Napi::Object row = Napi::Object::New(env);
     const DataStoreIdentity& identity = slot->store->identity();
     row.Set("id", ToHex(identity.id.bytes));
-    row.Set("path", slot->path);
+    row.Set("path", slot->store->path());
     row.Set("isClosed", slot->store->is_closed());
     row.Set("keyEpoch", identity.key_epoch);
     row.Set("incarnation", GiveU64(env, identity.incarnation));

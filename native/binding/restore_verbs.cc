@@ -66,10 +66,7 @@ Napi::Value ReadRecords(const Napi::CallbackInfo& info) {
 // Calls `each` for every packed data store id that the group has.
 template <typename Each>
 void ForEachStore(const Napi::CallbackInfo& info, Engine* engine, Each each) {
-  const Bytes ids = TakeBytes(info[1]);
-  for (size_t offset = 0; offset + sizeof(DataStoreId) <= ids.size(); offset += sizeof(DataStoreId)) {
-    DataStoreId id;
-    std::memcpy(id.bytes.data(), ids.data() + offset, sizeof id);
+  for (const DataStoreId& id : TakeDataStoreIds(info[1])) {
     if (StoreSlot* slot = engine->stores().FindSlot(id); slot != nullptr) each(slot);
   }
 }
@@ -77,7 +74,7 @@ void ForEachStore(const Napi::CallbackInfo& info, Engine* engine, Each each) {
 Napi::Value HintPlaces(const Napi::CallbackInfo& info) {
   const auto engine = TakeEngine(info);
   ForEachStore(info, engine.get(),
-               [&](StoreSlot* slot) { ThrowIfError(info.Env(), engine->stores().MakeResident(slot)); });
+               [&](StoreSlot* slot) { ThrowIfError(info.Env(), engine->stores().MakeResidentAgain(slot)); });
   return info.Env().Undefined();
 }
 
@@ -123,30 +120,10 @@ Napi::Value FindRows(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), missing);
 }
 
-Napi::Value GiveDamages(Napi::Env env, const std::string& store, const std::vector<StoreDamage>& damages) {
-  Napi::Array list = Napi::Array::New(env);
-  for (uint32_t index = 0; index < damages.size(); ++index) {
-    Napi::Object row = Napi::Object::New(env);
-    row.Set("dataStore", store);
-    row.Set("offset", GiveU64(env, damages[index].offset));
-    row.Set("reason", damages[index].reason);
-    const auto& fingerprints = damages[index].fingerprints;
-    row.Set("fingerprints", GiveBytes(env, {reinterpret_cast<const uint8_t*>(fingerprints.data()),
-                                            fingerprints.size() * sizeof(Fingerprint)}));
-    list.Set(index, row);
-  }
-  return list;
-}
-
 Napi::Value VerifyDataStore(const Napi::CallbackInfo& info) {
   const VerifyReport report =
-      ValueOrThrow(info.Env(), TakeEngine(info)->VerifyStore(TakeDataStoreId(info[1])));
-  Napi::Object object = Napi::Object::New(info.Env());
-  object.Set("recordCount", GiveU64(info.Env(), report.record_count));
-  object.Set("chunkCount", GiveU64(info.Env(), report.chunk_count));
-  object.Set("bytes", GiveU64(info.Env(), report.bytes));
-  object.Set("damages", GiveDamages(info.Env(), TakeString(info[1]), report.damages));
-  return object;
+      ValueOrThrow(info.Env(), TakeEngine(info)->cleaner().Scrub(TakeDataStoreId(info[1]), 0, UINT64_MAX));
+  return GiveVerifyReport(info.Env(), TakeString(info[1]), report);
 }
 
 Napi::Value CopyBytes(const Napi::CallbackInfo& info) {

@@ -44,14 +44,20 @@ std::optional<ChunkPlace> ChunkTable::Find(const Fingerprint& fingerprint) const
   return PlaceOf(slot - 1);
 }
 
-ChunkPlace ChunkTable::PlaceOf(size_t chunk) const {
+size_t ChunkTable::RecordOf(size_t chunk) const {
+  if (chunk >= chunks_.size()) return records_.size();
   const auto behind =
       std::upper_bound(records_.begin(), records_.end(), chunk,
                        [](size_t wanted, const Record& record) { return wanted < record.first_chunk; });
-  const Record& record = *(behind - 1);
+  return static_cast<size_t>(behind - records_.begin()) - 1;
+}
+
+ChunkPlace ChunkTable::PlaceOf(size_t chunk) const {
+  const Record& record = records_[RecordOf(chunk)];
   uint32_t plain_offset = 0;
   for (size_t before = record.first_chunk; before < chunk; ++before) plain_offset += chunks_[before].length;
-  return {record.offset, record.size, plain_offset, chunks_[chunk].length, record.type};
+  return {record.offset,         record.size, plain_offset,
+          chunks_[chunk].length, record.type, static_cast<uint32_t>(chunk)};
 }
 
 size_t ChunkTable::SlotOf(const Fingerprint& fingerprint) const {

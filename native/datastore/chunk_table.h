@@ -31,6 +31,8 @@ class ChunkTable {
   // The first chunk of that name in the file's order.
   std::optional<ChunkPlace> Find(const Fingerprint& fingerprint) const;
   ChunkPlace PlaceOf(size_t chunk) const;
+  // Position of the record that holds the chunk; records().size() for a chunk behind the last.
+  size_t RecordOf(size_t chunk) const;
 
   const std::vector<Record>& records() const { return records_; }
   const std::vector<TableRow>& chunks() const { return chunks_; }

@@ -215,7 +215,8 @@ Result<uint64_t> CommitLogFiles::Append(const std::vector<LogEntry>& entries) {
 Status CommitLogFiles::ReadSegment(const LogSegment& segment, uint64_t from, uint64_t last, const Each& each,
                                    bool* must_stop) const {
   LogSegmentReader reader(files_, directories_.copies, segment.first_sequence, false);
-  RETURN_IF_ERROR(reader.Begin(parameters_.store_id, log_key_ ? &*log_key_ : nullptr));
+  RETURN_IF_ERROR(
+      reader.Begin(parameters_.store_id, log_key_ ? &*log_key_ : nullptr, parameters_.sealed_from));
   while (!*must_stop && reader.next_sequence() <= last) {
     const uint64_t sequence = reader.next_sequence();
     ASSIGN_OR_RETURN(const bool is_found, sequence < from ? reader.Skip() : reader.Next());

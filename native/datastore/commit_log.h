@@ -38,6 +38,7 @@ class CommitLog {
     uint64_t incarnation = 0;
     uint64_t from_sequence = 0;    // of the checkpoint: older segments need not be there
     const Key* log_key = nullptr;  // null: not sealed
+    uint64_t sealed_from = 0;      // with a key: segments that begin before this record may be clear
     uint64_t segment_size_target = kLogSegmentSizeTarget;
   };
   struct Report {

@@ -84,10 +84,11 @@ Status DecodeLogSegmentHeader(ConstBytes in, LogSegmentHeader* header) {
                                                       : Corrupt("segment: reserved bytes are not zero");
 }
 
-Status OpenLogSegmentKey(const LogSegmentHeader& header, const Key* log_key, Key* segment_key) {
+Status OpenLogSegmentKey(const LogSegmentHeader& header, const Key* log_key, uint64_t sealed_from,
+                         Key* segment_key) {
   if (!header.is_sealed) {
-    // With a key at hand a clear segment is a forgery.
-    return log_key == nullptr ? Status::Ok() : Corrupt("segment: not sealed, in a sealed group");
+    const bool may_be_clear = log_key == nullptr || header.first_sequence < sealed_from;
+    return may_be_clear ? Status::Ok() : Corrupt("segment: not sealed, in a sealed group");
   }
   if (log_key == nullptr) return Status(Code::kDenied, "log segment: sealed, and no key is at hand");
   const DerivedKey derived = DeriveKey(*log_key, header.segment_id, "log segment");

@@ -48,8 +48,10 @@ struct LogPlace {
 
 void EncodeLogSegmentHeader(const LogSegmentHeader& header, Bytes out);
 Status DecodeLogSegmentHeader(ConstBytes in, LogSegmentHeader* header);
-// The key of a segment; kDenied when it is not the one the segment was written with.
-Status OpenLogSegmentKey(const LogSegmentHeader& header, const Key* log_key, Key* segment_key);
+// The key of a segment; kDenied when it is not the one the segment was written with. With a key at hand a
+// clear segment is a forgery, unless it begins before `sealed_from`.
+Status OpenLogSegmentKey(const LogSegmentHeader& header, const Key* log_key, uint64_t sealed_from,
+                         Key* segment_key);
 
 // Appends the record to `out`; returns its hash.
 LogHash EncodeLogRecord(const LogPlace& place, const LogRecordHeader& header, ConstBytes payload,

@@ -141,7 +141,7 @@ Status LogRecovery::CheckTail(LogSegmentReader* reader, bool is_last) {
 
 Status LogRecovery::RecoverSegment(uint64_t first_sequence, bool is_last) {
   LogSegmentReader reader(files_, directories_.copies, first_sequence, true);
-  if (Status status = reader.Begin(parameters_.store_id, parameters_.log_key); !status.ok()) {
+  if (Status status = reader.Begin(parameters_.store_id, parameters_.log_key, parameters_.sealed_from); !status.ok()) {
     return RecoverHeaderless(&reader, status, first_sequence, is_last);
   }
   RETURN_IF_ERROR(CheckChain(reader));
@@ -179,7 +179,7 @@ Status LogRecovery::RepairCopy(LogSegmentReader* reader, int copy) {
 Status LogRecovery::RewriteCopy(uint64_t first_sequence, uint64_t end, int copy) {
   const std::string path = PathOf(copy, first_sequence), temporary = path + kTemporarySuffix;
   LogSegmentReader reader(files_, directories_.copies, first_sequence, false);
-  RETURN_IF_ERROR(reader.Begin(parameters_.store_id, parameters_.log_key));
+  RETURN_IF_ERROR(reader.Begin(parameters_.store_id, parameters_.log_key, parameters_.sealed_from));
   ASSIGN_OR_RETURN(std::unique_ptr<File> file, files_->Open(temporary, OpenMode::kCreate));
   Buffer pending(kLogSegmentHeaderSize);
   EncodeLogSegmentHeader(reader.header(), pending);

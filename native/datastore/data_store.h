@@ -25,6 +25,17 @@ struct ChunkPlace {
   uint32_t plain_offset = 0;  // in the decompressed region
   uint32_t length = 0;
   RecordType type = RecordType::kRegion;
+  uint32_t chunk = 0;  // position among the data store's chunks, in the order of the file
+};
+
+// What the trailer says of one record.
+struct RecordRows {
+  uint64_t offset = 0;
+  uint32_t size = 0;
+  uint32_t plain_size = 0;
+  uint32_t first_chunk = 0;
+  RecordType type = RecordType::kRegion;
+  std::vector<TableRow> rows;
 };
 
 struct DataStoreCounts {
@@ -107,6 +118,9 @@ class DataStore {
   virtual Result<std::optional<ChunkPlace>> Find(const Fingerprint& fingerprint) = 0;
   // Calls `each` for every chunk, in the order of the file.
   virtual Status ForEachChunk(const std::function<void(const Fingerprint&, const ChunkPlace&)>& each) = 0;
+  // Calls `each` for every record from the one on that holds chunk `from`, in the order of the file, until it
+  // returns false.
+  virtual Status ForEachRecord(size_t from, const std::function<bool(const RecordRows&)>& each) = 0;
   // Reads `size` bytes at `offset` of the file. What was appended but not yet synced may not be there.
   virtual Status ReadAt(uint64_t offset, Bytes out) = 0;
   // Reads every record anew, past the page cache: its tag, its table and its decompression are checked, and
@@ -116,7 +130,14 @@ class DataStore {
   virtual Status VerifyRecords(const std::function<bool(const ScannedRecord&)>& each) = 0;
   // Forgets the trailer's table and, for closed stores, the open file; both come back on the next use.
   virtual void DropMemory() = 0;
+  virtual bool is_in_memory() const = 0;  // the trailer's table
   virtual void DropCache() = 0;
+
+  // --- its place in the file system ---
+  virtual std::string path() const = 0;
+  // Renames the file of a closed data store. Reads under way and later ones find it: none ever looks at the
+  // place where it was. Not durable before both directories are synced.
+  virtual Status MoveFile(const std::string& to) = 0;
 };
 
 }  // namespace granary

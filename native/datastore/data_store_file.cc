@@ -8,10 +8,14 @@ static constexpr size_t kChunkBatchSize = 1024;  // rows copied out under one lo
 
 DataStoreFile::DataStoreFile(FileSystem* files, std::string path, const DataStoreHeader& header,
                              const Key* store_key)
-    : files_(files), path_(std::move(path)), header_(header) {
+    : files_(files), header_(header), path_(std::move(path)) {
   CHECK((store_key == nullptr) == (header.identity.key_epoch == 0));
   if (store_key != nullptr) key_ = *store_key;
   footer_.header = header;
+}
+
+Status DataStoreFile::Named(const Status& status) const {
+  return status.Within("data store " + ToHex(header_.identity.id.bytes));
 }
 
 DataStoreFile::~DataStoreFile() {
@@ -228,6 +232,29 @@ Status DataStoreFile::ForEachChunk(const std::function<void(const Fingerprint&, 
   }
 }
 
+Status DataStoreFile::ForEachRecord(size_t from, const std::function<bool(const RecordRows&)>& each) {
+  size_t index = 0;
+  {
+    ASSIGN_OR_RETURN(const std::shared_lock<std::shared_mutex> lock, LockTable());
+    index = table_->RecordOf(from);
+  }
+  for (RecordRows found;; ++index) {
+    {
+      ASSIGN_OR_RETURN(const std::shared_lock<std::shared_mutex> lock, LockTable());
+      if (index >= table_->records().size()) return Status::Ok();
+      const ChunkTable::Record& record = table_->records()[index];
+      const auto first = table_->chunks().begin() + record.first_chunk;
+      found.offset = record.offset;
+      found.size = record.size;
+      found.plain_size = record.plain_size;
+      found.first_chunk = record.first_chunk;
+      found.type = record.type;
+      found.rows.assign(first, first + record.chunk_count);
+    }
+    if (!each(found)) return Status::Ok();
+  }
+}
+
 Status DataStoreFile::ReadAt(uint64_t offset, Bytes out) {
   ASSIGN_OR_RETURN(const std::shared_ptr<File> file, OpenedFile());
   auto count = file->ReadAt(offset, out);
@@ -292,6 +319,25 @@ void DataStoreFile::DropMemory() {
 
 void DataStoreFile::DropCache() {
   if (auto file = OpenedFile(); file.ok()) (*file)->DropCache();
+}
+
+bool DataStoreFile::is_in_memory() const {
+  std::shared_lock<std::shared_mutex> lock(table_mutex_);
+  return table_.has_value();
+}
+
+std::string DataStoreFile::path() const {
+  std::lock_guard<std::mutex> guard(file_mutex_);
+  return path_;
+}
+
+Status DataStoreFile::MoveFile(const std::string& to) {
+  CHECK(is_closed_);
+  // Under the lock that opens the file: it is opened before at the one place, or after at the other.
+  std::lock_guard<std::mutex> guard(file_mutex_);
+  RETURN_IF_ERROR(files_->Rename(path_, to));
+  path_ = to;
+  return Status::Ok();
 }
 
 }  // namespace granary

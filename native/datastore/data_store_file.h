@@ -38,15 +38,19 @@ class DataStoreFile : public DataStore {
   Status Close() override;
   Result<std::optional<ChunkPlace>> Find(const Fingerprint& fingerprint) override;
   Status ForEachChunk(const std::function<void(const Fingerprint&, const ChunkPlace&)>& each) override;
+  Status ForEachRecord(size_t from, const std::function<bool(const RecordRows&)>& each) override;
   Status ReadAt(uint64_t offset, Bytes out) override;
   Status VerifyRecords(const std::function<bool(const ScannedRecord&)>& each) override;
   void DropMemory() override;
+  bool is_in_memory() const override;
   void DropCache() override;
+  std::string path() const override;
+  Status MoveFile(const std::string& to) override;
 
  private:
   Status WriteTrailer(const std::shared_ptr<File>& file, BlockWriter* writer, uint64_t incarnation);
   uint64_t TrailerSizeWith(size_t chunk_count) const;  // of what is there and so many chunks more, at most
-  Status Named(const Status& status) const { return status.Within("data store " + path_); }
+  Status Named(const Status& status) const;
   Result<std::shared_ptr<File>> OpenedFile();
   Status LoadTable(File* file);
   // A shared lock under which table_ is there.
@@ -55,7 +59,6 @@ class DataStoreFile : public DataStore {
                     ScannedRecord* found);
 
   FileSystem* const files_;
-  const std::string path_;
   const DataStoreHeader header_;
   std::optional<Key> key_;
   std::atomic<uint64_t> next_ordinal_{0};
@@ -67,7 +70,8 @@ class DataStoreFile : public DataStore {
   Sha256Digest root_{};              // of a closed store
   DataStoreFooter footer_;
 
-  mutable std::mutex file_mutex_;  // guards the pointers and the failure, not what they point to
+  mutable std::mutex file_mutex_;  // guards path, pointers and failure, not what the pointers point to
+  std::string path_;
   std::shared_ptr<File> file_;
   std::shared_ptr<BlockWriter> writer_;
   Status failure_;  // of Append, Sync or Close; sticks

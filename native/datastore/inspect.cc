@@ -261,7 +261,7 @@ Result<std::string> InspectLogSegment(File* file, const Key* log_key) {
   if (!status.ok()) return object.Finish();
   Key segment_key{};
   const bool can_open =
-      !header.is_sealed || (log_key != nullptr && OpenLogSegmentKey(header, log_key, &segment_key).ok());
+      !header.is_sealed || (log_key != nullptr && OpenLogSegmentKey(header, log_key, 0, &segment_key).ok());
   object.Number("version", kLogVersion)
       .Hex("storeId", header.store_id.bytes)
       .Number("incarnation", header.incarnation)

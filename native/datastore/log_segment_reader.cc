@@ -38,7 +38,7 @@ ConstBytes LogSegmentReader::ReadCopy(Copy* copy, uint64_t offset, size_t size) 
   return bytes.ok() ? *bytes : ConstBytes();
 }
 
-Status LogSegmentReader::Begin(const StoreId& store_id, const Key* log_key) {
+Status LogSegmentReader::Begin(const StoreId& store_id, const Key* log_key, uint64_t sealed_from) {
   Status status(Code::kNotFound, copies_[0].path + ": not there");
   bool is_found = false;
   for (Copy& copy : copies_) {
@@ -56,7 +56,7 @@ Status LogSegmentReader::Begin(const StoreId& store_id, const Key* log_key) {
     if (!valid.ok()) status = valid.Within(copy.path);
   }
   if (!is_found) return status;
-  RETURN_IF_ERROR(OpenLogSegmentKey(header_, log_key, &key_).Within(copies_[0].path));
+  RETURN_IF_ERROR(OpenLogSegmentKey(header_, log_key, sealed_from, &key_).Within(copies_[0].path));
   last_hash_ = header_.previous_hash;
   return Status::Ok();
 }

@@ -20,7 +20,7 @@ class LogSegmentReader {
   ~LogSegmentReader();
 
   // Opens what is there and reads the header. kNotFound: in neither copy; kCorrupt: no valid header; kDenied.
-  Status Begin(const StoreId& store_id, const Key* log_key);
+  Status Begin(const StoreId& store_id, const Key* log_key, uint64_t sealed_from);
   const LogSegmentHeader& header() const { return header_; }
 
   // The record behind the last one; false when neither copy has a valid one there. kIo when that may be for

@@ -22,6 +22,9 @@ struct Superblock {
   uint64_t incarnation = 0;          // +1, durable, at each attach that may write
   uint64_t epoch = 0;                // of the cleaner
   uint64_t checkpoint_sequence = 0;  // log is read from here; 0: from its start
+  // Of a group that was encrypted later: log segments that begin before this record, and data stores of key
+  // epoch 0, may be clear. 0: the group was made as it is.
+  uint64_t sealed_from = 0;
   uint32_t chunk_size_average = 16384;
   bool is_encrypted = false;
   std::array<uint8_t, 16> realm_id{};  // dedup realm: groups with one fingerprint key

@@ -7,9 +7,10 @@
 namespace granary {
 namespace {
 
-constexpr size_t kFieldsSize = 96;
+constexpr size_t kFieldsSize = 104;
 constexpr size_t kDigestAt = kSuperblockSize - sizeof(Sha256Digest);
 constexpr uint32_t kFlagEncrypted = 1;
+constexpr uint64_t kFeatureSealedLater = 1;
 
 Status Corrupt(const char* what) { return Status(Code::kCorrupt, std::string("superblock: ") + what); }
 
@@ -23,7 +24,7 @@ void EncodeSuperblock(const Superblock& superblock, Bytes block) {
   writer.Put(kSuperblockMagic);
   writer.Put(superblock.format_version);
   writer.Put(superblock.is_encrypted ? kFlagEncrypted : 0u);
-  writer.Put(superblock.features);
+  writer.Put(superblock.sealed_from == 0 ? uint64_t{0} : kFeatureSealedLater);
   writer.Put(superblock.generation);
   writer.Put(superblock.incarnation);
   writer.Put(superblock.epoch);
@@ -32,6 +33,7 @@ void EncodeSuperblock(const Superblock& superblock, Bytes block) {
   writer.Put(uint32_t{0});
   writer.PutBytes(superblock.store_id.bytes);
   writer.PutBytes(superblock.realm_id);
+  writer.Put(superblock.sealed_from);
   CHECK(fields.size() == kFieldsSize);
   std::memset(block.data(), 0, block.size());
   std::memcpy(block.data(), fields.data(), fields.size());
@@ -49,7 +51,8 @@ Status DecodeSuperblock(ConstBytes block, Superblock* superblock) {
   superblock->format_version = reader.Take<uint32_t>();
   const auto flags = reader.Take<uint32_t>();
   superblock->features = reader.Take<uint64_t>();
-  if (superblock->format_version != kFormatVersion || superblock->features != 0 ||
+  if (superblock->format_version != kFormatVersion ||
+      (superblock->features & ~kFeatureSealedLater) != 0 ||
       (flags & ~kFlagEncrypted) != 0) {
     return Status(Code::kUnsupported, "superblock: format version " +
                                           std::to_string(superblock->format_version) +
@@ -64,9 +67,14 @@ Status DecodeSuperblock(ConstBytes block, Superblock* superblock) {
   const auto reserved = reader.Take<uint32_t>();
   superblock->store_id.bytes = reader.Take<decltype(StoreId::bytes)>();
   superblock->realm_id = reader.Take<decltype(Superblock::realm_id)>();
+  superblock->sealed_from = reader.Take<uint64_t>();
   const ConstBytes rest = block.subspan(kFieldsSize, kDigestAt - kFieldsSize);
   if (reserved != 0 || std::any_of(rest.begin(), rest.end(), [](uint8_t byte) { return byte != 0; })) {
     return Corrupt("reserved bytes are not zero");
+  }
+  const bool is_sealed_later = superblock->features == kFeatureSealedLater;
+  if (is_sealed_later != (superblock->sealed_from != 0) || (is_sealed_later && !superblock->is_encrypted)) {
+    return Corrupt("its features and fields disagree");
   }
   return Status::Ok();
 }

@@ -5,8 +5,7 @@
 namespace granary {
 namespace {
 
-constexpr size_t kEntryHeaderSize = 8;    // type u8, 3 zero bytes, payload size u32
-constexpr size_t kLogRowHeaderSize = 16;  // sequence u64, then as above
+constexpr size_t kLogRowHeaderSize = 16;  // sequence u64, type u8, 3 zero bytes, payload size u32
 constexpr const char* kDirectories[] = {"log", "log/a", "log/b", "data", "trash", "quarantine"};
 
 ChunkerParameters ChunkerOf(const Superblock& superblock, const Key& key) {
@@ -77,7 +76,9 @@ Result<std::unique_ptr<Engine>> Engine::Attach(FileSystem* files, const AttachPa
     lock = std::move(*taken);
   }
   ASSIGN_OR_RETURN(Superblock superblock, ReadSuperblock(files, parameters.directory, &ignored));
-  if (superblock.is_encrypted != (parameters.data_keys.active_epoch != 0)) {
+  // A keyring with secrets over a superblock without: the group is being encrypted (BeginSealing).
+  const bool has_keys = parameters.data_keys.active_epoch != 0;
+  if (superblock.is_encrypted ? !has_keys : has_keys && parameters.is_read_only) {
     return Status(Code::kDenied, "storage group " + parameters.directory + ": its keys are not at hand");
   }
   std::unique_ptr<Engine> engine(new Engine(files, parameters, superblock));
@@ -96,7 +97,9 @@ Status Engine::OpenAll(const AttachParameters& parameters, AttachReport* report)
   log.store_id = superblock_.store_id;
   log.incarnation = superblock_.incarnation;
   log.from_sequence = superblock_.checkpoint_sequence;
+  if (log_key_ && !superblock_.is_encrypted) RETURN_IF_ERROR(BeginSealing(log, &report->log));
   log.log_key = log_key_ ? &*log_key_ : nullptr;
+  log.sealed_from = superblock_.sealed_from;
   ASSIGN_OR_RETURN(log_, CommitLog::Open(files_, directory_ + "/log", log, is_read_only_, &report->log));
 
   StoreSet::Parameters stores;
@@ -106,16 +109,32 @@ Status Engine::OpenAll(const AttachParameters& parameters, AttachReport* report)
   stores.incarnation = superblock_.incarnation;
   stores.resident_bytes_max = parameters.resident_bytes_max;
   stores.size_target = parameters.store_size_target;
+  stores.epoch = superblock_.epoch;
   stores.is_read_only = is_read_only_;
   stores_ = std::make_unique<StoreSet>(stores, parameters.data_keys);
   RETURN_IF_ERROR(stores_->Open(&report->stores));
   writer_ = std::make_unique<RecordWriter>(stores_.get(), parameters.compression);
   reader_ = std::make_unique<RecordReader>(stores_.get(), &fingerprinter_, parameters.region_cache_bytes_max);
+  cleaner_ = std::make_unique<Cleaner>(
+      Cleaner::Stages{stores_.get(), reader_.get(), writer_.get(), &fingerprinter_}, is_read_only_);
   report->incarnation = superblock_.incarnation;
+  report->sealed_from = superblock_.sealed_from;
   report->first_sequence = log_->first_sequence();
   report->last_sequence = log_->last_sequence();
   report->store_count = stores_->AllSlots().size();
   return Status::Ok();
+}
+
+// Everything so far is clear, and closed for good by this incarnation: what it writes is sealed. The clear
+// log is recovered first, so that the record from which on nothing may be clear is known; what the recovery
+// cuts is gone before the superblock says so.
+Status Engine::BeginSealing(CommitLog::Parameters log, CommitLog::Report* report) {
+  log.log_key = nullptr;
+  ASSIGN_OR_RETURN(const std::unique_ptr<CommitLog> clear,
+                   CommitLog::Open(files_, directory_ + "/log", log, false, report));
+  superblock_.is_encrypted = true;
+  superblock_.sealed_from = clear->last_sequence() + 1;
+  return WriteSuperblock(files_, directory_, &superblock_);
 }
 
 Status Engine::Detach() {
@@ -135,14 +154,15 @@ uint32_t Engine::OpenStream(uint32_t digest_kinds) {
       Stream::Stages{&chunker_, &fingerprinter_, stores_.get(), writer_.get()}, digest_kinds);
   std::lock_guard lock(streams_mutex_);
   while (next_stream_ == 0 || streams_.contains(next_stream_)) ++next_stream_;
-  streams_[next_stream_] = std::move(stream);
+  // Read under the lock that an epoch begins under: either it counts this stream, or the stream is of it.
+  streams_[next_stream_] = {std::move(stream), stores_->epoch()};
   return next_stream_++;
 }
 
 std::shared_ptr<Stream> Engine::FindStream(uint32_t number) {
   std::lock_guard lock(streams_mutex_);
   const auto found = streams_.find(number);
-  return found == streams_.end() ? nullptr : found->second;
+  return found == streams_.end() ? nullptr : found->second.stream;
 }
 
 void Engine::CloseStream(uint32_t number) {
@@ -150,7 +170,7 @@ void Engine::CloseStream(uint32_t number) {
   std::lock_guard lock(streams_mutex_);
   const auto found = streams_.find(number);
   if (found == streams_.end()) return;
-  ended = std::move(found->second);
+  ended = std::move(found->second.stream);
   streams_.erase(found);
 }
 
@@ -191,18 +211,29 @@ Result<size_t> Engine::ReadLog(uint64_t from, Bytes out, uint64_t* next) {
   return used;
 }
 
-Status Engine::SetCheckpoint(uint64_t sequence, uint64_t drop_before) {
+Result<uint64_t> Engine::SetCheckpoint(uint64_t sequence, uint64_t drop_before) {
   std::lock_guard lock(log_mutex_);
   RETURN_IF_ERROR(log_failure_);
   superblock_.checkpoint_sequence = sequence;
   RETURN_IF_ERROR(WriteSuperblock(files_, directory_, &superblock_));
-  return drop_before > 0 ? log_->DropBefore(drop_before) : Status::Ok();
+  if (drop_before > 0) RETURN_IF_ERROR(log_->DropBefore(drop_before));
+  return log_->first_sequence();
 }
 
-Result<VerifyReport> Engine::VerifyStore(const DataStoreId& id) {
-  StoreSlot* slot = stores_->FindSlot(id);
-  if (slot == nullptr) return Status(Code::kNotFound, "no data store " + ToHex(id.bytes));
-  return granary::VerifyStore(slot, fingerprinter_);
+Result<uint64_t> Engine::BeginEpoch() {
+  if (is_read_only_) return Status(Code::kInvalid, "the storage group is attached for reading only");
+  RETURN_IF_ERROR(stores_->failure());
+  std::lock_guard lock(log_mutex_);
+  RETURN_IF_ERROR(log_failure_);
+  Superblock next = superblock_;
+  ++next.epoch;
+  RETURN_IF_ERROR(WriteSuperblock(files_, directory_, &next));
+  superblock_ = next;
+  std::lock_guard streams_lock(streams_mutex_);
+  uint64_t oldest = superblock_.epoch;
+  for (const auto& [number, opened] : streams_) oldest = std::min(oldest, opened.epoch);
+  stores_->BeginEpoch(superblock_.epoch, oldest);
+  return superblock_.epoch;
 }
 
 EngineCounters Engine::Counters() {
@@ -222,6 +253,10 @@ EngineCounters Engine::Counters() {
   counters.resident_bytes = stores_->resident_bytes();
   counters.resident_is_complete = stores_->IsComplete();
   if (auto free = files_->FreeSpace(directory_); free.ok()) counters.free_bytes = *free;
+  counters.epoch = stores_->epoch();
+  counters.trash_bytes = stores_->trash_bytes();
+  counters.trash_reads = stores_->trash_reads();
+  counters.dead_reads = stores_->dead_reads();
   {
     std::lock_guard lock(streams_mutex_);
     counters.streams_open = streams_.size();

@@ -14,11 +14,11 @@
 
 #include "datastore/commit_log.h"
 #include "datastore/superblock.h"
+#include "engine/cleaner.h"
 #include "engine/record_reader.h"
 #include "engine/record_writer.h"
 #include "engine/store_set.h"
 #include "engine/stream.h"
-#include "engine/verify.h"
 
 namespace granary {
 
@@ -50,6 +50,7 @@ struct AttachReport {
   uint64_t first_sequence = 0;
   uint64_t last_sequence = 0;
   uint64_t store_count = 0;
+  uint64_t sealed_from = 0;  // superblock.h
   StoreSet::Report stores;
   CommitLog::Report log;
 };
@@ -64,6 +65,10 @@ struct EngineCounters {
   uint64_t streams_open = 0;
   uint64_t last_sequence = 0;
   uint64_t free_bytes = 0;
+  uint64_t epoch = 0;
+  uint64_t trash_bytes = 0;
+  uint64_t trash_reads = 0;
+  uint64_t dead_reads = 0;
   std::string stopped;
 };
 
@@ -86,18 +91,22 @@ class Engine {
   Result<uint64_t> AppendLog(ConstBytes packed);
   // Packs records from `from` on into `out`. Returns bytes written; `next` is where to go on.
   Result<size_t> ReadLog(uint64_t from, Bytes out, uint64_t* next);
-  Status SetCheckpoint(uint64_t sequence, uint64_t drop_before);
+  // Returns the first sequence that the log still gives.
+  Result<uint64_t> SetCheckpoint(uint64_t sequence, uint64_t drop_before);
+  // +1 in the superblock, durable; then streams touch in the new epoch. kInvalid: attached for reading only.
+  Result<uint64_t> BeginEpoch();
 
   RecordReader& reader() { return *reader_; }
   StoreSet& stores() { return *stores_; }
   RecordWriter& writer() { return *writer_; }
   const Fingerprinter& fingerprinter() const { return fingerprinter_; }
-  Result<VerifyReport> VerifyStore(const DataStoreId& id);
+  Cleaner& cleaner() { return *cleaner_; }
   EngineCounters Counters();
 
  private:
   Engine(FileSystem* files, const AttachParameters& parameters, const Superblock& superblock);
   Status OpenAll(const AttachParameters& parameters, AttachReport* report);
+  Status BeginSealing(CommitLog::Parameters log, CommitLog::Report* report);
 
   FileSystem* const files_;
   const std::string directory_;
@@ -110,13 +119,18 @@ class Engine {
   std::unique_ptr<StoreSet> stores_;
   std::unique_ptr<RecordWriter> writer_;
   std::unique_ptr<RecordReader> reader_;
+  std::unique_ptr<Cleaner> cleaner_;
 
   std::mutex log_mutex_;
   std::unique_ptr<CommitLog> log_;
   Status log_failure_;
 
   std::mutex streams_mutex_;
-  std::unordered_map<uint32_t, std::shared_ptr<Stream>> streams_;
+  struct OpenedStream {
+    std::shared_ptr<Stream> stream;
+    uint64_t epoch;  // of the cleaner, in which it was opened
+  };
+  std::unordered_map<uint32_t, OpenedStream> streams_;
   uint32_t next_stream_ = 1;
 };
 

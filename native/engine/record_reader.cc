@@ -56,9 +56,9 @@ Status CorruptChunk(const Fingerprint& fingerprint, const std::string& what) {
 }  // namespace
 
 struct RecordReader::Wanted {
-  StoreSlot* slot;
+  StoreSlot* slot = nullptr;
   ChunkPlace place;
-  uint64_t out_offset;
+  uint64_t out_offset = 0;
   Fingerprint fingerprint;
 };
 
@@ -66,7 +66,7 @@ Result<bool> RecordReader::Place(Row* row, Wanted* wanted) {
   wanted->slot = stores_->Locate(row->fingerprint);
   if (wanted->slot == nullptr) return false;
   auto found = wanted->slot->store->Find(row->fingerprint);
-  if (!found.ok()) return found.status().Within("data store " + wanted->slot->path);
+  if (!found.ok()) return found.status().Within("data store " + wanted->slot->store->path());
   if (!found->has_value()) return false;
   wanted->place = **found;
   wanted->fingerprint = row->fingerprint;
@@ -79,6 +79,18 @@ Result<bool> RecordReader::Place(Row* row, Wanted* wanted) {
 
 Result<RecordReader::ReadReport> RecordReader::ReadChunks(Row* rows, size_t row_count, Bytes out) {
   std::vector<Wanted> wanted(row_count);
+  auto report = ReadPlaced(rows, row_count, out, &wanted);
+  if (report.ok()) return report;
+  // A data store that was reclaimed meanwhile: its chunks have other places since long.
+  const bool has_gone = std::any_of(wanted.begin(), wanted.end(), [](const Wanted& want) {
+    return want.slot != nullptr && want.slot->state == StoreState::kGone;
+  });
+  return has_gone ? ReadPlaced(rows, row_count, out, &wanted) : report;
+}
+
+Result<RecordReader::ReadReport> RecordReader::ReadPlaced(Row* rows, size_t row_count, Bytes out,
+                                                          std::vector<Wanted>* placed) {
+  std::vector<Wanted>& wanted = *placed;
   ReadReport report;
   for (size_t index = 0; index < row_count; ++index) {
     CHECK(report.bytes + rows[index].length <= out.size());
@@ -136,7 +148,7 @@ Status RecordReader::ReadGroup(std::span<Wanted> group, Bytes out) {
     if (!is_read) {
       bytes.resize(end - start);
       if (Status status = same[0].slot->store->ReadAt(start, bytes); !status.ok()) {
-        return status.Within("data store " + same[0].slot->path);
+        return status.Within("data store " + same[0].slot->store->path());
       }
       is_read = true;
     }
@@ -151,7 +163,8 @@ Status RecordReader::DecodeInto(std::span<Wanted> wanted, ConstBytes record_byte
   StoreSlot* slot = wanted[0].slot;
   DecodedRecord record;
   const Status status = DecodeRecord(slot->store->place(), record_bytes, &scratch, &record);
-  if (!status.ok()) return CorruptChunk(wanted[0].fingerprint, status.message() + " in " + slot->path);
+  if (!status.ok())
+    return CorruptChunk(wanted[0].fingerprint, status.message() + " in " + slot->store->path());
   // The usual case of a restore: the whole region is wanted, in its own order. Then it is decompressed where
   // it belongs.
   uint64_t wanted_size = 0;
@@ -164,14 +177,16 @@ Status RecordReader::DecodeInto(std::span<Wanted> wanted, ConstBytes record_byte
   if (is_in_order && wanted_size == record.header.plain_size) {
     const Status plain =
         Decompress(record.header.codec, record.payload, out.subspan(wanted[0].out_offset, wanted_size));
-    return plain.ok() ? plain : CorruptChunk(wanted[0].fingerprint, plain.message() + " in " + slot->path);
+    return plain.ok() ? plain
+                      : CorruptChunk(wanted[0].fingerprint, plain.message() + " in " + slot->store->path());
   }
   auto region = std::make_shared<Buffer>(record.header.plain_size);
   const Status plain = Decompress(record.header.codec, record.payload, *region);
-  if (!plain.ok()) return CorruptChunk(wanted[0].fingerprint, plain.message() + " in " + slot->path);
+  if (!plain.ok()) return CorruptChunk(wanted[0].fingerprint, plain.message() + " in " + slot->store->path());
   for (const Wanted& want : wanted) {
     if (static_cast<uint64_t>(want.place.plain_offset) + want.place.length > region->size()) {
-      return CorruptChunk(want.fingerprint, "the trailer's place is outside of the record in " + slot->path);
+      return CorruptChunk(want.fingerprint,
+                          "the trailer's place is outside of the record in " + slot->store->path());
     }
     std::memcpy(out.data() + want.out_offset, region->data() + want.place.plain_offset, want.place.length);
   }

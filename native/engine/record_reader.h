@@ -64,13 +64,19 @@ class RecordReader {
                                          size_t row_count_max, uint64_t covered_max,
                                          std::vector<NodeRow>* rows, Fingerprint* unresolved);
 
+  // A blockmap node's bytes, sealed and named as they have to be. `unresolved`, kUnavailable: as above.
+  Result<Buffer> ReadNode(const NodeRow& node, Fingerprint* unresolved);
+
+  // Lets go of decompressed records of a data store that leaves.
+  void DropStore(uint32_t number) { cache_.DropStore(number); }
+
  private:
   struct Wanted;
+  Result<ReadReport> ReadPlaced(Row* rows, size_t row_count, Bytes out, std::vector<Wanted>* placed);
   Result<bool> Place(Row* row, Wanted* wanted);
   Status ReadGroup(std::span<Wanted> group, Bytes out);
   Status DecodeInto(std::span<Wanted> wanted, ConstBytes record, Bytes out);
   Status VerifyChunks(const Row* rows, size_t row_count, ConstBytes bytes);
-  Result<Buffer> ReadNode(const NodeRow& node, Fingerprint* unresolved);
 
   StoreSet* const stores_;
   const Fingerprinter* const fingerprinter_;

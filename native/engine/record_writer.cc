@@ -69,7 +69,7 @@ size_t RegionLength(std::span<const WriteChunk> chunks) {
 }  // namespace
 
 Result<uint64_t> RecordWriter::WriteRegion(StoreSlot* slot, RecordType type,
-                                           std::span<const WriteChunk> chunks) {
+                                           std::span<const WriteChunk> chunks, ResidentIndex::Mode mode) {
   Scratch& scratch = ThreadScratch();
   const ConstBytes plain = RegionBytes(chunks, &scratch.plain);
   scratch.table.clear();
@@ -95,18 +95,19 @@ Result<uint64_t> RecordWriter::WriteRegion(StoreSlot* slot, RecordType type,
     }
   }
   RETURN_IF_ERROR(slot->store->Append(header, scratch.table, scratch.encoded));
-  for (const WriteChunk& chunk : chunks) stores_->AddChunk(chunk.fingerprint, slot);
+  for (const WriteChunk& chunk : chunks) stores_->AddChunk(chunk.fingerprint, slot, mode);
   return static_cast<uint64_t>(scratch.encoded.size());
 }
 
-Result<RecordWriter::Written> RecordWriter::Write(RecordType type, std::span<const WriteChunk> chunks) {
+Result<RecordWriter::Written> RecordWriter::Write(RecordType type, std::span<const WriteChunk> chunks,
+                                                  ResidentIndex::Mode mode) {
   Written written;
   while (!chunks.empty()) {
     ASSIGN_OR_RETURN(StoreSlot * slot, stores_->TakeAppender());
     // A few regions at a time, so that a full data store is left within a few megabytes of its target.
     for (int count = 0; count < 8 && !chunks.empty(); ++count) {
       const size_t length = RegionLength(chunks);
-      auto stored = WriteRegion(slot, type, chunks.first(length));
+      auto stored = WriteRegion(slot, type, chunks.first(length), mode);
       if (!stored.ok()) {
         stores_->ReturnAppenderAfter(slot, stored.status());
         return stored.status();

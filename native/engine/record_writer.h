@@ -29,14 +29,16 @@ class RecordWriter {
     uint64_t stored_bytes = 0;
   };
   // Cuts the chunks into regions and appends a record for each. On failure some may have been appended: they
-  // are harmless.
-  Result<Written> Write(RecordType type, std::span<const WriteChunk> chunks);
+  // are harmless. kReplace: look-ups go to these copies from now on.
+  Result<Written> Write(RecordType type, std::span<const WriteChunk> chunks,
+                        ResidentIndex::Mode mode = ResidentIndex::Mode::kKeep);
 
   // Records whose first encoding did not decode to what went in, and were stored uncompressed instead.
   uint64_t mismatch_count() const { return mismatch_count_.load(); }
 
  private:
-  Result<uint64_t> WriteRegion(StoreSlot* slot, RecordType type, std::span<const WriteChunk> chunks);
+  Result<uint64_t> WriteRegion(StoreSlot* slot, RecordType type, std::span<const WriteChunk> chunks,
+                               ResidentIndex::Mode mode);
 
   StoreSet* const stores_;
   std::atomic<CompressionMode> mode_;

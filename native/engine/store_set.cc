@@ -5,7 +5,11 @@
 namespace granary {
 
 StoreSet::StoreSet(const Parameters& parameters, DataKeys keys)
-    : parameters_(parameters), index_(parameters.resident_bytes_max), keys_(std::move(keys)) {}
+    : parameters_(parameters),
+      index_(parameters.resident_bytes_max),
+      touches_(parameters.epoch, 0),
+      hidden_index_(parameters.resident_bytes_max),
+      keys_(std::move(keys)) {}
 
 StoreSet::~StoreSet() {
   {
@@ -42,6 +46,11 @@ Status StoreSet::Open(Report* report) {
       }
     }
   }
+  RETURN_IF_ERROR(ListTrashFiles());
+  // Streams may open from now on; they touch what the data stores hold and what they bring.
+  uint64_t chunk_count = 0;
+  for (const StoreSlot* slot : AllSlots()) chunk_count += slot->store->counts().chunk_count;
+  touches_ = TouchFilters(parameters_.epoch, chunk_count);
   std::shared_lock lock(slots_mutex_);
   is_complete_ = slots_.empty() && report->damaged.empty();
   return Status::Ok();
@@ -77,7 +86,7 @@ Status StoreSet::OpenOne(const std::string& path, const std::string& name, Repor
     report->damaged.push_back({name, opened.status().message()});
     return Status::Ok();
   }
-  AddSlot(std::move(*opened), path);
+  AddSlot(std::move(*opened), StoreState::kLive);
   return Status::Ok();
 }
 
@@ -93,7 +102,7 @@ Status StoreSet::Close() {
   for (StoreSlot* slot : open_stores_) {
     if (Status status = slot->store->Close(); !status.ok()) {
       failure_ = status;
-      return status.Within("closing " + slot->path);
+      return status.Within("closing " + slot->store->path());
     }
   }
   open_stores_.clear();
@@ -101,15 +110,15 @@ Status StoreSet::Close() {
   return Status::Ok();
 }
 
-StoreSlot* StoreSet::AddSlot(std::shared_ptr<DataStore> store, const std::string& path) {
+StoreSlot* StoreSet::AddSlot(std::shared_ptr<DataStore> store, StoreState state) {
   auto slot = std::make_unique<StoreSlot>();
   slot->store = std::move(store);
-  slot->path = path;
+  slot->state = state;
   std::unique_lock lock(slots_mutex_);
   slots_.push_back(std::move(slot));
   StoreSlot* added = slots_.back().get();
   added->number = static_cast<uint32_t>(slots_.size());
-  numbers_[added->store->identity().id] = added->number;
+  if (state == StoreState::kLive) numbers_[added->store->identity().id] = added->number;
   return added;
 }
 
@@ -128,50 +137,16 @@ StoreSlot* StoreSet::FindSlot(const DataStoreId& id) const {
 std::vector<StoreSlot*> StoreSet::AllSlots() const {
   std::shared_lock lock(slots_mutex_);
   std::vector<StoreSlot*> all;
-  all.reserve(slots_.size());
-  for (const auto& slot : slots_) all.push_back(slot.get());
+  all.reserve(numbers_.size());
+  for (const auto& slot : slots_) {
+    if (slot->state == StoreState::kLive) all.push_back(slot.get());
+  }
   return all;
 }
 
-// --- look-up ---
-
-void StoreSet::LookUpAndPin(std::span<const Fingerprint> fingerprints, PinSet* pins,
-                            std::span<uint32_t> out) {
-  index_.FindMany(fingerprints, out);
-  uint32_t last = ResidentIndex::kAbsent;
-  for (uint32_t number : out) {
-    // Neighbours mostly lie in one data store: the set is asked only when the number changes.
-    if (number == ResidentIndex::kAbsent || number == last) continue;
-    last = number;
-    StoreSlot* hit = slot(number);
-    hit->last_hit.store(hit_clock_.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
-    if (pins->insert(number).second) hit->pin_count.fetch_add(1);
-  }
-}
-
-uint32_t StoreSet::PinById(const DataStoreId& id, PinSet* pins) {
-  StoreSlot* hit = FindSlot(id);
-  if (hit == nullptr) return ResidentIndex::kAbsent;
-  if (pins->insert(hit->number).second) hit->pin_count.fetch_add(1);
-  return hit->number;
-}
-
-void StoreSet::Unpin(const PinSet& pins) {
-  for (uint32_t number : pins) {
-    const uint32_t before = slot(number)->pin_count.fetch_sub(1);
-    CHECK(before > 0);
-  }
-}
-
-StoreSlot* StoreSet::Locate(const Fingerprint& fingerprint) {
-  if (const uint32_t number = index_.Find(fingerprint); number != ResidentIndex::kAbsent) return slot(number);
-  if (IsComplete()) return nullptr;
-  for (StoreSlot* candidate : AllSlots()) {
-    if (candidate->is_in_view || candidate->is_resident) continue;
-    auto found = candidate->store->Find(fingerprint);
-    if (found.ok() && found->has_value()) return candidate;
-  }
-  return nullptr;
+std::string StoreSet::DataPath(const DataStoreId& id) const {
+  const std::string name = ToHex(id.bytes);
+  return parameters_.directory + "/data/" + name.substr(0, 2) + "/" + name + DataStore::kFileSuffix;
 }
 
 // --- appending ---
@@ -179,6 +154,12 @@ StoreSlot* StoreSet::Locate(const Fingerprint& fingerprint) {
 Status StoreSet::failure() const {
   std::lock_guard lock(appenders_mutex_);
   return failure_;
+}
+
+Status StoreSet::CanChange() const {
+  if (parameters_.is_read_only)
+    return Status(Code::kInvalid, "the storage group is attached for reading only");
+  return failure();
 }
 
 Status StoreSet::Fail(const Status& status) {
@@ -229,14 +210,12 @@ Result<StoreSlot*> StoreSet::CreateStore() {
     std::shared_lock lock(keys_mutex_);
     identity.key_epoch = keys_.active_epoch;
   }
-  const std::string name = ToHex(identity.id.bytes);
-  const std::string shelf = parameters_.directory + "/data/" + name.substr(0, 2);
-  RETURN_IF_ERROR(Fail(EnsureDirectory(shelf)));
-  const std::string path = shelf + "/" + name + DataStore::kFileSuffix;
+  const std::string path = DataPath(identity.id);
+  RETURN_IF_ERROR(Fail(EnsureDirectory(DirectoryOf(path))));
   const Key* key = identity.key_epoch == 0 ? nullptr : KeyOfEpoch(identity.key_epoch);
   auto created = DataStore::Create(parameters_.files, path, identity, key);
   if (!created.ok()) return Fail(created.status());
-  StoreSlot* slot = AddSlot(std::move(*created), path);
+  StoreSlot* slot = AddSlot(std::move(*created), StoreState::kLive);
   slot->is_resident = true;
   std::lock_guard lock(appenders_mutex_);
   open_stores_.push_back(slot);
@@ -256,9 +235,15 @@ void StoreSet::ReturnAppenderAfter(StoreSlot* slot, const Status& failure) {
   if (Fail(failure).code() == Code::kNoSpace) ReturnAppender(slot);
 }
 
-void StoreSet::AddChunk(const Fingerprint& fingerprint, StoreSlot* slot) {
+void StoreSet::AddChunk(const Fingerprint& fingerprint, StoreSlot* slot, ResidentIndex::Mode mode) {
   slot->is_dirty.store(true, std::memory_order_release);
-  while (!index_.Insert(fingerprint, slot->number)) {
+  while (true) {
+    {
+      // Touched before the data store can be closed, and so before it can be condemned.
+      std::shared_lock lock(condemn_mutex_);
+      touches_.Touch(fingerprint);
+      if (index_.Insert(fingerprint, slot->number, mode)) return;
+    }
     if (ForgetOneStore(slot)) continue;
     // Nothing may be forgotten yet: this data store is found by its own table until the view has it.
     std::lock_guard lock(forget_mutex_);
@@ -322,63 +307,6 @@ void StoreSet::CloseNow(StoreSlot* slot) {
   } else if (status.code() != Code::kNoSpace && failure_.ok()) {
     failure_ = status.Within("the storage group has stopped writing");
   }
-}
-
-// --- resident index ---
-
-bool StoreSet::ForgetOneStore(const StoreSlot* except) {
-  std::lock_guard lock(forget_mutex_);
-  StoreSlot* oldest = nullptr;
-  for (StoreSlot* slot : AllSlots()) {
-    if (slot == except || !slot->is_in_view || !slot->is_resident) continue;
-    if (oldest == nullptr || slot->last_hit < oldest->last_hit) oldest = slot;
-  }
-  if (oldest == nullptr) return false;
-  is_complete_ = false;
-  oldest->is_resident = false;
-  const Status status = oldest->store->ForEachChunk(
-      [&](const Fingerprint& fingerprint, const ChunkPlace&) { index_.Remove(fingerprint, oldest->number); });
-  oldest->store->DropMemory();
-  return status.ok();
-}
-
-Status StoreSet::MakeResident(StoreSlot* slot) {
-  if (slot->is_resident) return Status::Ok();
-  bool is_full = false;
-  RETURN_IF_ERROR(slot->store->ForEachChunk([&](const Fingerprint& fingerprint, const ChunkPlace&) {
-    while (!is_full && !index_.Insert(fingerprint, slot->number)) is_full = !ForgetOneStore(slot);
-  }));
-  std::lock_guard lock(forget_mutex_);
-  slot->is_resident = !is_full;
-  if (is_full) is_complete_ = false;
-  return Status::Ok();
-}
-
-Result<size_t> StoreSet::Warm(size_t count) {
-  std::vector<StoreSlot*> all = AllSlots();
-  std::vector<StoreSlot*> missing;
-  std::copy_if(all.rbegin(), all.rend(), std::back_inserter(missing),
-               [](const StoreSlot* slot) { return !slot->is_resident; });
-  size_t left = missing.size();
-  for (StoreSlot* slot : missing) {
-    if (count-- == 0) return left;
-    // Forgetting one data store for another would be work without end.
-    if (index_.bytes() * 8 > index_.bytes_max() * 7) return size_t{0};
-    RETURN_IF_ERROR(MakeResident(slot));
-    if (!slot->is_resident) return size_t{0};
-    slot->store->DropMemory();
-    --left;
-  }
-  std::lock_guard lock(forget_mutex_);
-  all = AllSlots();
-  if (std::all_of(all.begin(), all.end(), [](const StoreSlot* slot) { return slot->is_resident.load(); })) {
-    is_complete_ = true;
-  }
-  return left;
-}
-
-void StoreSet::MarkInView(const DataStoreId& id) {
-  if (StoreSlot* slot = FindSlot(id); slot != nullptr && slot->store->is_closed()) slot->is_in_view = true;
 }
 
 }  // namespace granary

@@ -61,14 +61,7 @@ Result<uint32_t> Stream::Admit(Row* rows, size_t row_count, const DataStoreId* p
     Row& row = rows[index];
     if (row.state == RowState::kNew) ++new_count;
     if (row.state != RowState::kUnknown) continue;
-    uint32_t number = places[index] == DataStoreId{} ? ResidentIndex::kAbsent
-                                                     : stages_.stores->PinById(places[index], &pins_);
-    if (number == ResidentIndex::kAbsent) {
-      // Not in the view: it may lie in a data store that the view has not been told of.
-      if (StoreSlot* slot = stages_.stores->Locate(row.fingerprint); slot != nullptr) {
-        number = stages_.stores->PinById(slot->store->identity().id, &pins_);
-      }
-    }
+    const uint32_t number = stages_.stores->LookUpPlaceAndPin(row.fingerprint, places[index], &pins_);
     if (number != ResidentIndex::kAbsent) {
       // Backups have locality: the hit's neighbours will be asked for next.
       RETURN_IF_ERROR(stages_.stores->MakeResident(stages_.stores->slot(number)));

@@ -1,32 +1,24 @@
 #include "engine/verify.h"
 
-#include <map>
-
 namespace granary {
 namespace {
 
-struct RecordExpected {
-  uint32_t size = 0;
-  std::vector<std::pair<Fingerprint, ChunkPlace>> chunks;
-};
-
 // Empty: the record is sound. Else what is wrong with it.
-std::string CheckRecord(StoreSlot* slot, const Fingerprinter& fingerprinter, uint64_t offset,
-                        const RecordExpected& expected, Buffer* scratch) {
+std::string CheckRecord(StoreSlot* slot, const Fingerprinter& fingerprinter, const RecordRows& expected,
+                        Buffer* scratch) {
   Buffer bytes(expected.size);
-  if (Status status = slot->store->ReadAt(offset, bytes); !status.ok()) return status.message();
+  if (Status status = slot->store->ReadAt(expected.offset, bytes); !status.ok()) return status.message();
   DecodedRecord record;
   if (Status status = DecodeRecord(slot->store->place(), bytes, scratch, &record); !status.ok())
     return status.message();
   Buffer plain(record.header.plain_size);
   if (Status status = Decompress(record.header.codec, record.payload, plain); !status.ok())
     return status.message();
-  if (record.table.size() != expected.chunks.size()) return "the trailer names another number of chunks";
+  if (record.table.size() != expected.rows.size()) return "the trailer names another number of chunks";
   uint64_t position = 0;
   for (size_t index = 0; index < record.table.size(); ++index) {
-    const auto& [fingerprint, place] = expected.chunks[index];
     const TableRow& row = record.table[index];
-    if (row.fingerprint != fingerprint || row.length != place.length || place.plain_offset != position) {
+    if (row.fingerprint != expected.rows[index].fingerprint || row.length != expected.rows[index].length) {
       return "the trailer and the record's table differ";
     }
     if (fingerprinter.Hash(ConstBytes(plain).subspan(position, row.length)) != row.fingerprint) {
@@ -39,29 +31,31 @@ std::string CheckRecord(StoreSlot* slot, const Fingerprinter& fingerprinter, uin
 
 }  // namespace
 
-Result<VerifyReport> VerifyStore(StoreSlot* slot, const Fingerprinter& fingerprinter) {
+Result<VerifyReport> VerifyStore(StoreSlot* slot, const Fingerprinter& fingerprinter, uint64_t from,
+                                 uint64_t bytes_max) {
+  VerifyReport report;
+  report.next = slot->store->counts().chunk_count;
   // What is still in the writer's buffers is not damage: it has to be in the file before it is looked for
   // there.
   RETURN_IF_ERROR(slot->store->Sync());
-  std::map<uint64_t, RecordExpected> records;
-  RETURN_IF_ERROR(slot->store->ForEachChunk([&](const Fingerprint& fingerprint, const ChunkPlace& place) {
-    RecordExpected& record = records[place.record_offset];
-    record.size = place.record_size;
-    record.chunks.emplace_back(fingerprint, place);
-  }));
   slot->store->DropCache();
-  VerifyReport report;
   Buffer scratch;
-  for (const auto& [offset, expected] : records) {
+  RETURN_IF_ERROR(slot->store->ForEachRecord(from, [&](const RecordRows& record) {
+    if (record.first_chunk >= report.next) return false;  // appended since
+    if (report.record_count > 0 && report.bytes >= bytes_max) {
+      report.next = record.first_chunk;
+      return false;
+    }
     ++report.record_count;
-    report.chunk_count += expected.chunks.size();
-    report.bytes += expected.size;
-    const std::string reason = CheckRecord(slot, fingerprinter, offset, expected, &scratch);
-    if (reason.empty()) continue;
-    StoreDamage damage{offset, reason, {}};
-    for (const auto& chunk : expected.chunks) damage.fingerprints.push_back(chunk.first);
+    report.chunk_count += record.rows.size();
+    report.bytes += record.size;
+    const std::string reason = CheckRecord(slot, fingerprinter, record, &scratch);
+    if (reason.empty()) return true;
+    StoreDamage damage{record.offset, record.first_chunk, record.rows.size(), reason, {}};
+    for (const TableRow& row : record.rows) damage.fingerprints.push_back(row.fingerprint);
     report.damages.push_back(std::move(damage));
-  }
+    return true;
+  }));
   return report;
 }
 

@@ -73,22 +73,34 @@ bool ResidentIndex::Grow(Shard* shard) {
   return true;
 }
 
-bool ResidentIndex::Insert(const Fingerprint& fingerprint, uint32_t data_store) {
-  CHECK(data_store != kAbsent);
-  Shard& shard = ShardOf(fingerprint);
-  std::unique_lock lock(shard.mutex);
-  if (IsFull(shard.count, shard.entries.size()) && !Grow(&shard)) return false;
+uint64_t ResidentIndex::SlotOf(const Shard& shard, const uint8_t* tag) {
   const uint64_t capacity = shard.entries.size();
-  const uint8_t* tag = fingerprint.bytes.data();
   uint64_t slot = HomeOfTag(tag, capacity);
   while (shard.entries[slot].data_store != kAbsent &&
          std::memcmp(shard.entries[slot].tag, tag, sizeof Entry::tag) != 0) {
     slot = slot + 1 == capacity ? 0 : slot + 1;
   }
-  Entry& entry = shard.entries[slot];
-  if (entry.data_store == kAbsent) ++shard.count;
-  std::memcpy(entry.tag, tag, sizeof entry.tag);
-  entry.data_store = data_store;
+  return slot;
+}
+
+bool ResidentIndex::Insert(const Fingerprint& fingerprint, uint32_t data_store, Mode mode) {
+  CHECK(data_store != kAbsent);
+  Shard& shard = ShardOf(fingerprint);
+  std::unique_lock lock(shard.mutex);
+  const uint8_t* tag = fingerprint.bytes.data();
+  if (shard.entries.empty() && !Grow(&shard)) return false;
+  uint64_t slot = SlotOf(shard, tag);
+  if (shard.entries[slot].data_store == kAbsent) {
+    if (IsFull(shard.count, shard.entries.size())) {
+      if (!Grow(&shard)) return false;
+      slot = SlotOf(shard, tag);
+    }
+    ++shard.count;
+  } else if (mode == Mode::kKeep) {
+    return true;
+  }
+  std::memcpy(shard.entries[slot].tag, tag, sizeof Entry::tag);
+  shard.entries[slot].data_store = data_store;
   return true;
 }
 

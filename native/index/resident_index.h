@@ -34,8 +34,10 @@ class ResidentIndex {
   uint32_t Find(const Fingerprint& fingerprint) const;
   void FindMany(std::span<const Fingerprint> fingerprints, std::span<uint32_t> out) const;
 
-  // Sets the entry, whatever it was. False, and nothing stored: the memory bound is reached.
-  [[nodiscard]] bool Insert(const Fingerprint& fingerprint, uint32_t data_store);
+  // kKeep: an entry that is there stays, so that a later copy of a chunk does not take over from the one that
+  // is relied on; kReplace sets it, whatever it was. False, and nothing stored: the memory bound is reached.
+  enum class Mode { kKeep, kReplace };
+  [[nodiscard]] bool Insert(const Fingerprint& fingerprint, uint32_t data_store, Mode mode = Mode::kKeep);
   // Removes the entry when it names this data store; true when it did.
   bool Remove(const Fingerprint& fingerprint, uint32_t data_store);
 
@@ -58,6 +60,8 @@ class ResidentIndex {
   static constexpr size_t kShardCount = 64;
   Shard& ShardOf(const Fingerprint& fingerprint) const;
   bool Grow(Shard* shard);
+  // Where the tag's entry is, or the empty place where it belongs. The shard has places.
+  static uint64_t SlotOf(const Shard& shard, const uint8_t* tag);
 
   uint64_t bytes_max_;
   std::unique_ptr<Shard[]> shards_;

@@ -3,6 +3,8 @@
  * No clock decides about deletion (design invariant I7).
  */
 
+export const DAY_MS = 86_400_000;
+
 export interface Clock {
   /** Wall time, milliseconds since 1970 UTC. */
   nowMs(): number;

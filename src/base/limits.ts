@@ -93,9 +93,95 @@ export const ROWS_MAX = 8192;
 /** Fingerprint-to-data-store entries written to RocksDB in one batch. */
 export const VIEW_BATCH_MAX = 8192;
 
+// --- retention, quota ---
+/** What is deleted lies in a container's recycle bin for so long. */
+export const BIN_DAYS_MIN = 7;
+export const BIN_DAYS_MAX = 30;
+export const LOCK_DAYS_MIN = 1;
+export const LOCK_DAYS_MAX = 36_500;
+/** The retention clock is logged so often, and before anything leaves a recycle bin. */
+export const RETENTION_CLOCK_INTERVAL_MS = 600_000;
+/** Wall clock and monotonic clock apart by more: the retention clock stands. */
+export const RETENTION_DISAGREEMENT_MAX_MS = 24 * 3600_000;
+/** A recycle bin is looked through for what may go at least so often. */
+export const BIN_SCAN_INTERVAL_MS = 3600_000;
+/** Versions that leave recycle bins in one change. */
+export const BIN_DROP_BATCH_MAX = 256;
+/** Bytes that a container's files may have. */
+export const LOGICAL_QUOTA_BYTES_MIN = 1;
+/** A quota of which this share is used raises an event. */
+export const QUOTA_WARN_SHARE = 0.85;
+
 // --- cleaner, scrub ---
 /** Chunks whose bits one CONDEMN or QUARANTINE record holds: 60 000 bytes of bits. */
 export const CONDEMN_CHUNKS_MAX = 480_000;
+/** Stored bytes of one step of scrub or verify: some 20 ms of a worker. */
+export const SCRUB_STEP_BYTES = 4 * MIB;
+/** Every record is read once in so long. */
+export const SCRUB_PERIOD_MS = 7 * 24 * 3600_000;
+/** All references are looked for once in so long. */
+export const SCRUB_REFERENCES_MS = 24 * 3600_000;
+/** Every file is read as a whole once in so long; new ones at once. */
+export const SCRUB_FILES_MS = 100 * 24 * 3600_000;
+/** Scrub looks this often for what is due: closed data stores are read back within the minute. */
+export const SCRUB_TICK_MS = 60_000;
+/** How far scrub is gets durable this often; what it did since, it does again after a crash. */
+export const SCRUB_SAVE_MS = 30_000;
+/** Data stores that are known to have been read back; older ones are read again after a restart. */
+export const SCRUB_CHECKED_MAX = 100_000;
+/** Files that one event or status of scrub names. */
+export const SCRUB_FILES_NAMED_MAX = 100;
+/** Lost chunks that one pass over the references asks the sources of repair for. */
+export const REPAIR_CHUNKS_MAX = 65_536;
+/** Damaged chunks without another copy that are followed to the files that need them: 60 bytes each. */
+export const DAMAGED_CHUNKS_MAX = 500_000;
+/** Damages of a group that one report names. */
+export const DAMAGES_NAMED_MAX = 10_000;
+/** Chunks that reads have found damaged and scrub has not looked at yet. */
+export const DAMAGE_REPORTS_MAX = 65_536;
+/** Chunks that a source of repair is asked for at a time, a segment's bytes at most. */
+export const REPAIR_BATCH_CHUNKS = 256;
+/** Roots that one call marks; names of a pass of mark 2, about 200 bytes each. */
+export const CLEANER_ROOTS_MAX = 64;
+export const CLEANER_NAMES_MAX = 500_000;
+/** Chunks condemned in one cycle: mark 2 keeps 16 bytes of each, 128 MiB. */
+export const CLEANER_CONDEMNED_CHUNKS_MAX = 8_000_000;
+/** Fingerprints of a data store that are looked at together; a multiple of 8. */
+export const CLEANER_FINGERPRINTS_MAX = 8192;
+/** Plain bytes that one unit of copying forward takes on: some 50 ms. */
+export const CLEANER_COPY_BYTES = 8 * MIB;
+/** What is copied in one cycle takes at most this share of the free space. */
+export const CLEANER_COPY_FREE_SHARE = 0.5;
+/** Of data stores that are copied only because of their old key, in a cycle that began by itself. */
+export const CLEANER_RESEAL_BYTES_MAX = 4096 * MIB;
+/** A data store is emptied when so much of it is dead; thoroughly, already at the lower share … */
+export const CLEANER_DEAD_SHARE_AUTOMATIC = 0.2;
+export const CLEANER_DEAD_SHARE_MIN = 0.01;
+/** … as long as the deader ones do not cover this share of all that is dead. */
+export const CLEANER_DEAD_COVERED = 0.98;
+/** Dead beyond what the log accounts for. The account is exact; this is for rounding of what is to come. */
+export const CLEANER_BRAKE_SLACK_BYTES = MIB;
+/** Epochs whose trash waits for the end of its hold. */
+export const CLEANER_TRASH_EPOCHS_MAX = 4096;
+/** The longest hold: 90 days. */
+export const CLEANER_HOLD_HOURS_MAX = 90 * 24;
+export const CLEANER_WINDOWS_MAX = 64;
+/** It is looked this often whether a cycle is due; one follows another by itself after this long only. */
+export const CLEANER_TICK_MS = 10_000;
+export const CLEANER_INTERVAL_MS = 600_000;
+/** So long nothing was committed: a cycle may begin where there are no windows. */
+export const CLEANER_IDLE_MS = 60_000;
+/** Worth a cycle: so many bytes seem dead, and so large a share of what is stored. */
+export const CLEANER_EXPECTED_BYTES_MIN = 64 * MIB;
+export const CLEANER_EXPECTED_SHARE_MIN = 0.02;
+/** Space is short: below this share of the volume or this size, or at this share of the quota. */
+export const CLEANER_FORCE_FREE_SHARE = 0.1;
+export const CLEANER_FORCE_FREE_BYTES_MAX = 16_384 * MIB;
+export const CLEANER_FORCE_QUOTA_SHARE = 0.9;
+/** Rest for each millisecond of work while ingest or restores run: a sixth of the time is worked. */
+export const PACER_REST_FACTOR = 5;
+/** One rest: a unit of work that a slow disk has drawn out does not stop the flow for minutes. */
+export const PACER_REST_MS_MAX = 5000;
 
 // --- restore ---
 /** Segments read ahead of what the client has taken. */
@@ -157,7 +243,11 @@ export const GRACE_SECONDS_DEFAULT = 10;
 export const AUTH_FAILURES_MAX = 30;
 /** Uploads whose progress can be asked for; further ones go on without. */
 export const UPLOADS_NAMED_MAX = 4096;
-export const UPLOAD_NAME_LENGTH_MAX = 64;
+export const WORK_NAME_LENGTH_MAX = 64;
+/** Checks whose progress can be asked for; further ones go on without. */
+export const JOBS_NAMED_MAX = 64;
+/** Long work looks this often whether its client is there still. */
+export const CLIENT_CHECK_MS = 500;
 
 // --- keys ---
 export const PASSPHRASE_SIZE_MAX = 255;
@@ -231,5 +321,7 @@ export const RESTORE_BACKLOG_MAX = 8 * MIB;
 export const ANSWER_SIZE_MAX = 16 * MIB;
 /** Redrawing of the progress bar. */
 export const PROGRESS_INTERVAL_MS = 200;
+/** The server is asked this often whether a cycle of the cleaner is over. */
+export const CLEANER_POLL_INTERVAL_MS = 500;
 /** The server is asked this often what an upload saves, while a progress bar is shown. */
 export const SAVING_INTERVAL_MS = 1000;

@@ -22,7 +22,9 @@ export class AppliedMark {
   pendingBytes = 0;
   /** Plain bytes that the cleaner has dropped because another data store had them, too. */
   duplicateBytes = 0;
-  /** Of all files and containers (set-digest.ts). */
+  /** The retention clock as it was last logged; 0: never. */
+  retentionMs = 0;
+  /** Of all files, versions in recycle bins, and containers (set-digest.ts). */
   digest: Uint8Array = new Uint8Array(SET_DIGEST_SIZE);
 }
 
@@ -37,6 +39,7 @@ const NUMBERS = [
   'pendingBegin',
   'pendingBytes',
   'duplicateBytes',
+  'retentionMs',
 ] as const satisfies readonly (keyof AppliedMark)[];
 const SIZE = 8 * NUMBERS.length + SET_DIGEST_SIZE;
 

@@ -1,8 +1,8 @@
 /**
- * A group's background work, one piece at a time, looked for every BACKGROUND_TICK_MS: counters and the
- * space reserve, warming of the resident index, key rotation, the view's table of places, checkpoints. A
- * piece that fails says so and is tried again at a later tick; what it must not get wrong it leaves in the
- * order that recovery knows.
+ * A group's background work, one piece at a time, looked for every BACKGROUND_TICK_MS: counters, quotas and
+ * the space reserve, retention, warming of the resident index, key rotation, the view's table of places,
+ * checkpoints. A piece that fails says so and is tried again at a later tick; what it must not get wrong it
+ * leaves in the order that recovery knows.
  */
 import type { Timer } from '../base/clock.js';
 import { asStoreError } from '../base/errors.js';
@@ -18,12 +18,16 @@ import { isCheckpointDue, writeCheckpoint } from './checkpoint.js';
 import type { CatalogContext } from './context.js';
 import type { OpenedGroup } from './opened-group.js';
 import { PlaceFiller } from './place-filler.js';
+import { QuotaWatch } from './quota.js';
+import { RetentionWatch } from './retention-watch.js';
 import { rotateIfDue } from './rotation.js';
 
 export class Background {
   readonly #context: CatalogContext;
   readonly #group: OpenedGroup;
   readonly #filler: PlaceFiller;
+  readonly #quotas: QuotaWatch;
+  readonly #retention: RetentionWatch;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
   #isClosed = false;
@@ -35,6 +39,8 @@ export class Background {
     this.#context = context;
     this.#group = group;
     this.#filler = new PlaceFiller(group);
+    this.#quotas = new QuotaWatch(context, group);
+    this.#retention = new RetentionWatch(context, group);
   }
 
   start(): void {
@@ -51,10 +57,13 @@ export class Background {
   async #round(): Promise<void> {
     const pieces = [
       () => this.#group.space.keepReserve(),
+      async () => this.#quotas.look(),
+      () => this.#retention.look(() => this.#isClosed),
       () => this.#rotate(),
       () => this.#warm(),
       () => this.#fillPlaces(),
       () => this.#checkpoint(),
+      () => this.#dropClearLog(),
     ];
     for (const piece of pieces) {
       if (this.#isClosed) return;
@@ -103,6 +112,13 @@ export class Background {
     if (this.#nowMs - this.#placesCheckMs < PLACES_CHECK_MS) return;
     await this.#filler.fill(() => this.#isClosed || !(isPressed || this.#isIdle));
     this.#placesCheckMs = this.#nowMs;
+  }
+
+  /** Behind the second checkpoint the log from before the group was encrypted may go. */
+  async #dropClearLog(): Promise<void> {
+    for (let count = 0; count < 2 && this.#group.hasClearLog && !this.#isStopped; count += 1) {
+      await writeCheckpoint(this.#context, this.#group, () => this.#isClosed);
+    }
   }
 
   /** Quietly at the bound, in any case at twice the bound. */

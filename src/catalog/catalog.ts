@@ -19,18 +19,27 @@ import {
   settingsFrom,
 } from './group-maker.js';
 import type { OpenedGroup } from './opened-group.js';
+import { quotaState } from './quota.js';
+import { type BinQuery, ContainerBin } from './recycle-bin.js';
+import { settingsOfPolicy } from './retention.js';
 import { addSums, byteStatistics, containerSums, groupSums } from './statistics.js';
 import { type GroupEntry, SystemFile } from './system-file.js';
 import type {
+  BinPage,
   ByteStatistics,
   Catalog,
+  CleanerSettings,
+  ContainerDetails,
   ContainerInfo,
+  ContainerSettings,
   FileDraft,
   FilePage,
   FileRecord,
+  GroupChange,
   GroupInfo,
   GroupRequest,
   GroupSettings,
+  LockRequest,
   OpenGroup,
 } from './types.js';
 import { Users } from './users.js';
@@ -123,18 +132,27 @@ export class GranaryCatalog implements Catalog {
     return this.#group(name).info;
   }
 
-  updateGroup(name: string, change: Partial<GroupSettings>): Promise<GroupInfo> {
+  updateGroup(name: string, change: GroupChange): Promise<GroupInfo & { recoveryKey?: string }> {
     return this.#oneByOne(async () => {
       const group = this.#group(name);
       const opened = group.demandOpen();
       const settings = settingsFrom(opened.settings, change);
       demandLegalChange(opened, settings);
-      await opened.commit(configChange(settings));
-      await opened.setCompression(settings.compression);
-      group.entry = { ...group.entry, settings };
-      await this.#system.setGroup(name, group.entry);
-      return group.info;
+      const isFirstEncryption = !opened.keyring.isEncrypted && settings.encryption !== 'off';
+      const isOff = settings.encryption === 'off';
+      const secrets = isFirstEncryption || isOff ? secretsOf(change, settings) : noSecrets(change);
+      const recoveryKey = isFirstEncryption ? await group.encrypt(secrets) : undefined;
+      await this.#keepSettings(group, settings);
+      return { ...group.info, ...(recoveryKey === undefined ? {} : { recoveryKey }) };
     });
+  }
+
+  async #keepSettings(group: Group, settings: GroupSettings): Promise<void> {
+    const opened = group.demandOpen();
+    await opened.commit(configChange(settings));
+    await opened.setCompression(settings.compression);
+    group.entry = { ...group.entry, settings };
+    await this.#system.setGroup(group.name, group.entry);
   }
 
   deleteGroup(name: string): Promise<void> {
@@ -185,18 +203,33 @@ export class GranaryCatalog implements Catalog {
 
   // --- containers ---
 
-  async addContainer(name: string, group = DEFAULT_GROUP): Promise<ContainerInfo> {
-    return this.#containers.add(name, this.#group(group));
+  async addContainer(
+    name: string,
+    group = DEFAULT_GROUP,
+    settings: Partial<ContainerSettings> = {},
+  ): Promise<ContainerInfo> {
+    return this.#containers.add(name, this.#group(group), settings);
   }
 
   listContainers(): ContainerInfo[] {
     return this.#containers.list();
   }
 
-  showContainer(name: string): ContainerInfo & ByteStatistics {
+  showContainer(name: string): ContainerDetails {
     const { container, group } = this.#containers.open(name);
-    const state = group.state.containers.get(container.id)!;
-    return { ...container, ...byteStatistics(containerSums(state.totals)) };
+    const { policy, totals, binTotals } = group.state.containers.get(container.id)!;
+    const settings = settingsOfPolicy(policy);
+    return {
+      ...container,
+      ...settings,
+      quotaState: quotaState(totals.logicalBytes, settings.quotaBytes),
+      ...byteStatistics(containerSums(totals, binTotals)),
+    };
+  }
+
+  async updateContainer(name: string, change: Partial<ContainerSettings>): Promise<ContainerDetails> {
+    await this.#containers.update(name, change);
+    return this.showContainer(name);
   }
 
   deleteContainer(name: string, withFiles: boolean): Promise<void> {
@@ -225,6 +258,42 @@ export class GranaryCatalog implements Catalog {
     return this.#files(container).delete(path);
   }
 
+  // --- cleaner ---
+
+  get cleanerSettings(): CleanerSettings {
+    return this.#system.content.cleaner ?? { isPaused: false, holdHours: 0, windows: [] };
+  }
+
+  /** Durable. */
+  changeCleanerSettings(change: Partial<CleanerSettings>): Promise<void> {
+    return this.#system.change(content => {
+      const cleaner = { ...this.cleanerSettings, ...change };
+      return { ...content, cleaner: { ...cleaner, windows: [...cleaner.windows] } };
+    });
+  }
+
+  async admitPut(container: string, path: string, size?: number): Promise<FileRecord | undefined> {
+    return this.#files(container).admitPut(path, size);
+  }
+
+  // --- retention ---
+
+  async lockFile(container: string, path: string, request: LockRequest): Promise<FileRecord> {
+    return this.#files(container).lock(path, request);
+  }
+
+  async listBin(container: string, query: BinQuery): Promise<BinPage> {
+    return this.#bin(container).list(query);
+  }
+
+  async restoreFromBin(container: string, path: string, version?: number): Promise<FileRecord> {
+    return this.#bin(container).restore(path, version);
+  }
+
+  async purgeBin(container: string): Promise<number> {
+    return this.#bin(container).purge();
+  }
+
   // --- statistics ---
 
   async statistics(scope: { group?: string; container?: string } = {}): Promise<ByteStatistics> {
@@ -234,7 +303,9 @@ export class GranaryCatalog implements Catalog {
         ? [...this.#groups.values()].flatMap(group => group.opened ?? [])
         : [this.#group(scope.group).demandOpen()];
     const sums = await Promise.all(
-      groups.map(async group => groupSums(group.state.totals, await group.space.refresh())),
+      groups.map(async group =>
+        groupSums(group.state.totals, group.state.binTotals, await group.space.refresh()),
+      ),
     );
     return byteStatistics(addSums(sums));
   }
@@ -260,6 +331,11 @@ export class GranaryCatalog implements Catalog {
   #files(name: string): ContainerFiles {
     const { container, group } = this.#containers.open(name);
     return new ContainerFiles(group, container);
+  }
+
+  #bin(name: string): ContainerBin {
+    const { container, group } = this.#containers.open(name);
+    return new ContainerBin(group, container);
   }
 
   /** In this order: whatever the system file says after a failure, it never names a group without files. */
@@ -291,7 +367,7 @@ export class GranaryCatalog implements Catalog {
     const ready: GroupEntry = { ...entry, state: 'ready' };
     const group = await Group.open(this.#context, ready, secret);
     try {
-      await group.demandOpen().commit(configChange(entry.settings));
+      await group.demandOpen().begin(entry.settings);
       await this.#system.setGroup(entry.name, ready);
     } catch (thrown) {
       await group.close();
@@ -314,12 +390,20 @@ export class GranaryCatalog implements Catalog {
   }
 }
 
+function noSecrets(change: GroupChange): never[] {
+  if (change.passphrase === undefined && change.keyFile === undefined) return [];
+  throw new StoreError(
+    'INVALID',
+    'the group is encrypted already: change its passphrase or add a key instead',
+  );
+}
+
 function demandLegalChange(group: OpenedGroup, settings: GroupSettings): void {
   const isEncrypted = group.keyring.isEncrypted;
-  if (isEncrypted !== (settings.encryption !== 'off')) {
+  if (isEncrypted && settings.encryption === 'off') {
     throw new StoreError(
       'INVALID',
-      'whether a group is encrypted is decided when it is made (static and internal can be exchanged)',
+      'an encrypted group stays encrypted (static and internal can be exchanged)',
     );
   }
   const used = group.space.counters.fileBytes;

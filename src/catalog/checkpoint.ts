@@ -9,8 +9,8 @@
 import { assert } from '../base/assert.js';
 import { CHECKPOINT_BATCH_BYTES, CHECKPOINT_INTERVAL_BYTES } from '../base/limits.js';
 import { recordsChange } from './changes.js';
+import { containerRow } from './container-table.js';
 import type { CatalogContext } from './context.js';
-import type { ContainerState } from './group-state.js';
 import type { OpenedGroup } from './opened-group.js';
 import { type ContainerRow, encodeRecord, type FileRow, type LogRecord, RecordType } from './record.js';
 import { SetDigest } from './set-digest.js';
@@ -59,7 +59,7 @@ export async function writeCheckpoint(
   );
   const { begin, previousBegin } = group.state.mark;
   assert(begin === snapshot.begin, `checkpoint ${snapshot.begin} is complete when its END is applied`);
-  await group.lane.call('setCheckpoint', group.engine, begin, previousBegin);
+  await group.setCheckpoint(begin, previousBegin);
 }
 
 /** BEGIN and the containers, and what is to follow: all as they are at this one moment. */
@@ -75,22 +75,23 @@ async function beginCheckpoint(group: OpenedGroup): Promise<Snapshot> {
       const type = RecordType.CHECKPOINT_BEGIN;
       // Those of data stores in the trash come again with their MOVE.
       const duplicateBytes = state.mark.duplicateBytes - state.stores.movedDuplicateBytes;
-      const begin: LogRecord = { ...group.settings, type, containerId: lastContainerId, duplicateBytes };
+      const { retentionMs } = state.mark;
+      const begin: LogRecord = {
+        ...{ ...group.settings, type, containerId: lastContainerId, duplicateBytes },
+        ...(retentionMs === 0 ? {} : { retentionMs }),
+      };
+      const fileCount = state.totals.files + state.binTotals.files;
       return {
         records: [begin, ...containers, ...state.stores.records()],
-        result: { begin: sequence, digest: state.digest, fileCount: state.totals.files, containers },
+        result: { begin: sequence, digest: state.digest, fileCount, containers },
       };
     },
     applied: () => {
-      files = state.index.scan();
+      files = state.scanAll();
     },
   });
   assert(files !== undefined, 'the snapshot was taken when BEGIN was applied');
   return { ...head, files };
-}
-
-function containerRow({ id, name, createdMs }: ContainerState): ContainerRow {
-  return { type: RecordType.CHECKPOINT_CONTAINER, containerId: id, name, createdMs };
 }
 
 async function writeFiles(

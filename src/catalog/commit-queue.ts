@@ -12,6 +12,8 @@
 import { asStoreError, type Code, StoreError } from '../base/errors.js';
 import { COMMIT_GROUP_MAX, COMMIT_QUEUE_MAX } from '../base/limits.js';
 import { LOG_ENTRY_HEADER_SIZE } from '../native/binding.js';
+import type { BinKey, BinMap } from './bin-index.js';
+import type { Rows } from './file-changes.js';
 import type { FileKey, FileMap } from './file-index.js';
 import type { GroupState, SequencedRecord } from './group-state.js';
 import { encodeRecord, type LogRecord } from './record.js';
@@ -19,14 +21,22 @@ import { encodeRecord, type LogRecord } from './record.js';
 /** What a change sees when its entries are made: the state behind all changes before it. */
 export interface Working {
   readonly files: FileMap;
+  /** Versions in recycle bins. */
+  readonly bin: BinMap;
+  /** Logical bytes by which containers have grown, by their ids. */
+  readonly growth: Map<number, number>;
   /** Of the next entry. */
   sequence: number;
   lastContainerId: number;
+  /** The retention clock as it was last logged; 0: never. */
+  retentionMs: number;
 }
 
 export interface Change<T> {
   /** Files that `build` looks at. */
   readonly keys: readonly FileKey[];
+  /** Versions in recycle bins that it looks at. */
+  readonly binKeys?: readonly BinKey[];
   /** Does it need bytes of data stores? */
   readonly needsSync: boolean;
   /** Runs alone, not together with other changes. */
@@ -147,17 +157,18 @@ export class CommitQueue {
     try {
       const keys = group.flatMap(waiting => waiting.change.keys);
       const needsSync = group.some(waiting => waiting.change.needsSync);
-      const [files] = await Promise.all([
-        this.#state.load(keys),
+      const binKeys = group.flatMap(waiting => waiting.change.binKeys ?? []);
+      const [rows] = await Promise.all([
+        this.#state.load(keys, binKeys),
         needsSync ? this.#target.sync() : Promise.resolve(),
       ]);
-      const built = this.#build(group, files);
+      const built = this.#build(group, rows);
       const records = built.flatMap(({ records: own }) => own);
       if (records.length > 0) {
         step = 'append';
         const entries = await this.#append(records);
         step = 'apply';
-        await this.#state.apply(entries, files);
+        await this.#state.apply(entries, rows);
       }
       if (group[0]!.change.alone !== undefined) {
         step = 'apply';
@@ -174,11 +185,14 @@ export class CommitQueue {
     }
   }
 
-  #build(group: readonly Waiting[], files: FileMap): Built[] {
+  #build(group: readonly Waiting[], rows: Rows): Built[] {
     const working: Working = {
-      files: new Map(files),
+      files: new Map(rows.files),
+      bin: new Map(rows.bin),
+      growth: new Map(),
       sequence: this.#state.sequence + 1,
       lastContainerId: this.#state.lastContainerId,
+      retentionMs: this.#state.mark.retentionMs,
     };
     const built: Built[] = [];
     for (const waiting of group) {

@@ -5,15 +5,16 @@
  * a name from being given twice.
  */
 import { StoreError } from '../base/errors.js';
-import { addContainerChange, deleteContainerChange } from './changes.js';
+import { addContainerChange, deleteContainerChange, updateContainerChange } from './changes.js';
+import type { ContainerState } from './container-table.js';
 import type { CatalogContext } from './context.js';
 import { ContainerFiles } from './files.js';
 import type { Group } from './group.js';
-import type { ContainerState } from './group-state.js';
 import { checkName } from './names.js';
 import type { OpenedGroup } from './opened-group.js';
+import { ContainerBin } from './recycle-bin.js';
 import type { SystemFile } from './system-file.js';
-import type { ContainerInfo } from './types.js';
+import type { ContainerInfo, ContainerSettings } from './types.js';
 
 interface Place {
   readonly group: Group;
@@ -49,7 +50,7 @@ export class Containers {
     await this.#keepHashes(group);
   }
 
-  async add(name: string, group: Group): Promise<ContainerInfo> {
+  async add(name: string, group: Group, settings?: Partial<ContainerSettings>): Promise<ContainerInfo> {
     checkName('container', name);
     const opened = group.demandOpen();
     const isTaken =
@@ -58,7 +59,7 @@ export class Containers {
     this.#reserved.set(name, group.name);
     try {
       const createdMs = this.#context.clock.nowMs();
-      const id = await opened.commit(addContainerChange(opened.state, name, createdMs));
+      const id = await opened.commit(addContainerChange(opened.state, name, createdMs, settings));
       this.#places.set(name, { group, id });
       await this.#keepHashes(group);
       return { name, id, group: group.name, createdMs };
@@ -94,15 +95,24 @@ export class Containers {
     return { container: infoOf(state, group.name), group };
   }
 
+  async update(name: string, change: Partial<ContainerSettings>): Promise<void> {
+    const { container, group } = this.open(name);
+    await group.commit(updateContainerChange(group.state, container.id, change));
+  }
+
   async delete(name: string, withFiles: boolean): Promise<void> {
     const { container, group } = this.open(name);
     const state = group.state.containers.get(container.id)!;
-    if (state.totals.files > 0 && !withFiles) {
-      throw new StoreError('EXISTS', `container '${name}' holds ${state.totals.files} files`);
-    }
+    demandFewEnough(state, withFiles);
     state.isClosing = true;
     try {
-      if (withFiles) await new ContainerFiles(group, container).deleteAll();
+      // What was accepted before is in the view behind this.
+      await group.queue.exclusive(async () => undefined);
+      demandFewEnough(state, withFiles);
+      const files = new ContainerFiles(group, container);
+      if (withFiles) await files.demandAllRemovable();
+      await new ContainerBin(group, container).demandEmpty();
+      if (withFiles) await files.deleteAll();
       await group.commit(deleteContainerChange(group.state, container.id));
     } catch (thrown) {
       state.isClosing = false;
@@ -137,6 +147,17 @@ export class Containers {
     group.entry = { ...group.entry, containers };
     await this.#system.setGroup(group.name, group.entry);
   }
+}
+
+/** EXISTS: it has files. LOCKED: they would all have to lie in its recycle bin first. */
+function demandFewEnough({ name, totals, policy }: ContainerState, withFiles: boolean): void {
+  if (totals.files === 0) return;
+  if (!withFiles) throw new StoreError('EXISTS', `container '${name}' holds ${totals.files} files`);
+  if (policy.binDays === undefined) return;
+  throw new StoreError(
+    'LOCKED',
+    `container '${name}' has a recycle bin: delete its files, and the container when the bin is empty`,
+  );
 }
 
 function infoOf({ name, id, createdMs }: ContainerState, group: string): ContainerInfo {

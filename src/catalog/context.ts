@@ -32,6 +32,15 @@ export interface GroupService {
   close(): Promise<void>;
 }
 
+/** How far the making of a view is. */
+export interface RebuildProgress {
+  readonly group: string;
+  /** Records of the log, or bytes of data stores whose places are entered. */
+  readonly stage: 'log' | 'data stores';
+  readonly done: number;
+  readonly total: number;
+}
+
 export interface CatalogContext {
   readonly clock: Clock;
   /** 0, or a simulated disk in tests. */
@@ -52,6 +61,8 @@ export interface CatalogContext {
   readonly checkpointInterval?: number;
   /** Bytes of a checkpoint's entries that are appended together; tests take less. */
   readonly checkpointBatch?: number;
+  /** Is told of each step while a view is brought up to date with its log. */
+  readonly onProgress?: (progress: RebuildProgress) => void;
   /** Views of these groups are removed when the group has been attached, and made anew: rebuild. */
   readonly discardViews?: { has(group: string): boolean };
   /** Made for every group that is opened, and started behind it; main.ts gives them. */

@@ -12,11 +12,11 @@ import { SortedTree } from '../view/sorted-tree.js';
 import {
   decodeFileRow,
   demandSame,
-  FILE_TABLE_RANGE,
   type FileIndex,
   type FileKey,
   type FileListQuery,
   fileTableKey,
+  fileTableRange,
   keyBehind,
   rowsOf,
 } from './file-index.js';
@@ -76,8 +76,8 @@ export class SealedFileIndex implements FileIndex {
     return rows.filter(row => row !== undefined);
   }
 
-  scan(): AsyncIterable<FileRow> {
-    return rowsOf(this.#store.scan(FILE_TABLE_RANGE));
+  scan(after?: Uint8Array): AsyncIterable<FileRow> {
+    return rowsOf(this.#store.scan(fileTableRange(after)));
   }
 
   reset(): void {

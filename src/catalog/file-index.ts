@@ -29,8 +29,11 @@ export interface FileIndex {
   /** Is called when the batch with that operation is in the view. */
   note(key: FileKey, isPresent: boolean): void;
   list(containerId: number, query: FileListQuery): Promise<FileRow[]>;
-  /** All files as they are when this is called, in any order. */
-  scan(): AsyncIterable<FileRow>;
+  /**
+   * All files as they are when this is called, in the order of their keys in the view (those of
+   * `operation`); with `after` those behind that key.
+   */
+  scan(after?: Uint8Array): AsyncIterable<FileRow>;
   /** Forgets what is kept in memory: the view has been emptied. */
   reset(): void;
 }
@@ -64,6 +67,12 @@ export function keyBehind(prefix: Uint8Array): Buffer {
 }
 
 export const FILE_TABLE_RANGE = { from: Buffer.of(FILE_TABLE), to: Buffer.of(FILE_TABLE + 1) };
+
+/** All of the file table, or what lies behind a key of it. */
+export function fileTableRange(after: Uint8Array | undefined): { from: Uint8Array; to: Uint8Array } {
+  const from = after === undefined ? Buffer.of(FILE_TABLE) : Buffer.concat([after, Uint8Array.of(0)]);
+  return { from, to: Buffer.of(FILE_TABLE + 1) };
+}
 
 /** The row that a value of the file table holds. CORRUPT when it is none. */
 export function decodeFileRow(value: Uint8Array): FileRow {
@@ -116,8 +125,8 @@ export class ClearFileIndex implements FileIndex {
     return rows;
   }
 
-  scan(): AsyncIterable<FileRow> {
-    return rowsOf(this.#store.scan(FILE_TABLE_RANGE));
+  scan(after?: Uint8Array): AsyncIterable<FileRow> {
+    return rowsOf(this.#store.scan(fileTableRange(after)));
   }
 
   reset(): void {}

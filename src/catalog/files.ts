@@ -4,8 +4,11 @@ import { LIST_LIMIT_MAX } from '../base/limits.js';
 import { deleteChange, putChange } from './changes.js';
 import { compareNames, fileNameBytes } from './names.js';
 import type { OpenedGroup } from './opened-group.js';
+import { demandRoom } from './quota.js';
 import { type FileRow, RecordType } from './record.js';
-import type { ContainerInfo, FileDraft, FilePage, FileRecord } from './types.js';
+import { demandRemovable } from './retention.js';
+import { lockChange } from './retention-changes.js';
+import type { ContainerInfo, FileDraft, FilePage, FileRecord, LockRequest } from './types.js';
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
@@ -36,7 +39,7 @@ export class ContainerFiles {
     fileNameBytes(path);
     const { size, map, newBytes, storedBytes, chunkCount, xxh3, blake3, sha256, md5 } = draft;
     const row = await this.#group.commit(
-      putChange(this.#group.state, {
+      putChange(this.#group, {
         type: RecordType.PUT,
         containerId: this.#container.id,
         name: path,
@@ -60,7 +63,7 @@ export class ContainerFiles {
   async delete(path: string): Promise<void> {
     fileNameBytes(path);
     await this.#group.commit(
-      deleteChange({ containerId: this.#container.id, name: path }, this.#container.name),
+      deleteChange(this.#group, { containerId: this.#container.id, name: path }, this.#container.name),
     );
   }
 
@@ -79,6 +82,38 @@ export class ContainerFiles {
     return rows.length > limit ? { files, next: files.at(-1)!.path } : { files };
   }
 
+  /** How the file, or that version of it in the recycle bin, is kept from now on. */
+  async lock(path: string, request: LockRequest): Promise<FileRecord> {
+    fileNameBytes(path);
+    const key = { containerId: this.#container.id, name: path };
+    return fileRecord(await this.#group.commit(lockChange(this.#group, key, this.#container.name, request)));
+  }
+
+  /** What a put of this name will replace. LOCKED, NO_SPACE: as its commit will be, if nothing changes. */
+  async admitPut(path: string, size = 0): Promise<FileRecord | undefined> {
+    fileNameBytes(path);
+    const { state, retention } = this.#group;
+    const [row] = await state.index.load([{ containerId: this.#container.id, name: path }]);
+    if (row !== undefined) demandRemovable(row, retention.nowMs());
+    const container = state.containers.get(this.#container.id);
+    if (container !== undefined) {
+      demandRoom(container, container.totals.logicalBytes, size - (row?.size ?? 0));
+    }
+    return row === undefined ? undefined : fileRecord(row);
+  }
+
+  /** LOCKED when any file may not be deleted. No file may come and none may be locked meanwhile. */
+  async demandAllRemovable(): Promise<void> {
+    const { id } = this.#container;
+    let after: string | undefined;
+    do {
+      const rows = await this.#group.state.index.list(id, { prefix: '', after, limit: LIST_LIMIT_MAX });
+      const nowMs = this.#group.retention.nowMs();
+      for (const row of rows) demandRemovable(row, nowMs);
+      after = rows.length < LIST_LIMIT_MAX ? undefined : rows.at(-1)!.name;
+    } while (after !== undefined);
+  }
+
   /** Deletes all files, in groups; new ones are refused meanwhile. */
   async deleteAll(): Promise<void> {
     const { id, name } = this.#container;
@@ -86,7 +121,9 @@ export class ContainerFiles {
       const rows = await this.#group.state.index.list(id, { prefix: '', limit: LIST_LIMIT_MAX });
       if (rows.length === 0) return;
       await Promise.all(
-        rows.map(row => this.#group.commit(deleteChange({ containerId: id, name: row.name }, name, true))),
+        rows.map(row =>
+          this.#group.commit(deleteChange(this.#group, { containerId: id, name: row.name }, name, true)),
+        ),
       );
     }
   }
@@ -99,6 +136,7 @@ function demandText(text: string): string {
 
 export function fileRecord(row: FileRow): FileRecord {
   const { name, version, size, createdMs, root, rootLength, depth, newBytes, storedBytes, chunkCount } = row;
+  const { lockMode, lockUntilMs, hold, binUntilMs } = row;
   return {
     path: name,
     version,
@@ -112,5 +150,8 @@ export function fileRecord(row: FileRow): FileRecord {
     ...(row.blake3 === undefined ? {} : { blake3: row.blake3 }),
     ...(row.sha256 === undefined ? {} : { sha256: row.sha256 }),
     ...(row.md5 === undefined ? {} : { md5: row.md5 }),
+    ...(lockMode === undefined || lockUntilMs === undefined ? {} : { lockMode, lockUntilMs }),
+    ...(hold === undefined ? {} : { hold }),
+    ...(binUntilMs === undefined ? {} : { binUntilMs }),
   };
 }

@@ -29,6 +29,7 @@ import type { GroupRequest, GroupSettings } from './types.js';
 const GROUP_OBJECTS = [
   ...[0, 1, 2, 3].map(copy => `superblock.${copy}`),
   ...['keyring.a', 'keyring.b', 'log', 'data', 'view', 'trash', 'quarantine', 'lock', RESERVE_FILE],
+  ...['cleaner.a', 'cleaner.b', 'scrub.a', 'scrub.b'],
 ];
 const COMPRESSIONS = new Set(['none', 'fast', 'best']);
 const ENCRYPTIONS = new Set(['off', 'static', 'internal']);
@@ -102,7 +103,10 @@ export function planGroup(
 }
 
 /** What opens the new group; none for groups that are not encrypted. */
-export function secretsOf(request: GroupRequest, settings: GroupSettings): Secret[] {
+export function secretsOf(
+  request: Pick<GroupRequest, 'passphrase' | 'keyFile'>,
+  settings: GroupSettings,
+): Secret[] {
   const { passphrase, keyFile } = request;
   const secrets: Secret[] = [];
   if (passphrase !== undefined) secrets.push({ passphrase });

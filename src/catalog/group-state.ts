@@ -7,9 +7,20 @@
 import { StoreError } from '../base/errors.js';
 import type { KvOperation, KvStore } from '../view/kv.js';
 import { AppliedMark, decodeMark, encodeMark } from './applied-mark.js';
-import { type FileIndex, type FileKey, type FileMap, fileMapKey } from './file-index.js';
+import {
+  BIN_TABLE_NAME,
+  BinIndex,
+  type BinKey,
+  type BinRow,
+  binMapKey,
+  scanFilesAndBin,
+} from './bin-index.js';
+import { CONTAINER_TABLE_NAMES, type ContainerState, ContainerTable } from './container-table.js';
+import { FileChanges, type Rows, rowKeysOf } from './file-changes.js';
+import { type FileIndex, type FileKey, fileMapKey } from './file-index.js';
 import {
   type CheckpointBeginRecord,
+  type CheckpointEndRecord,
   decodeRecord,
   encodeRecord,
   type FileRow,
@@ -20,7 +31,7 @@ import {
 import { Restoring } from './restoring.js';
 import { SetDigest } from './set-digest.js';
 import { STORE_TABLE_NAME, StoreStates } from './store-states.js';
-import { addFile, decodeTotals, EMPTY_TOTALS, encodeTotals, removeFile, type Totals } from './totals.js';
+import type { Totals } from './totals.js';
 
 /** A log record with its number; `record` is absent where a type may be skipped. */
 export interface SequencedRecord {
@@ -30,29 +41,19 @@ export interface SequencedRecord {
   readonly bytes: number;
 }
 
-export interface ContainerState {
-  readonly id: number;
-  readonly name: string;
-  readonly createdMs: number;
-  totals: Totals;
-  /** It is being deleted: nothing may be put into it any more. */
-  isClosing: boolean;
-}
-
 const MARK_KEY = Buffer.from('m/applied');
 const CONFIG_KEY = Buffer.from('m/config');
-const CONTAINER_TABLE = Buffer.from('c');
-const TOTALS_TABLE = Buffer.from('s');
 /**
  * What the log says lies in these tables, each under its first byte; the tables of places (places.ts) come
  * from elsewhere.
  */
-const LOG_TABLES = ['c', 'f', 'm', 's', STORE_TABLE_NAME];
+const LOG_TABLES = [BIN_TABLE_NAME, ...CONTAINER_TABLE_NAMES, 'f', 'm', STORE_TABLE_NAME];
 
 export class GroupState {
   readonly #store: KvStore;
   readonly #index: FileIndex;
-  readonly containers = new Map<number, ContainerState>();
+  readonly #bin: BinIndex;
+  readonly #containers = new ContainerTable();
   readonly stores = new StoreStates();
   #mark = new AppliedMark();
   #digest = new SetDigest();
@@ -62,10 +63,19 @@ export class GroupState {
   constructor(store: KvStore, index: FileIndex) {
     this.#store = store;
     this.#index = index;
+    this.#bin = new BinIndex(store);
   }
 
   get index(): FileIndex {
     return this.#index;
+  }
+
+  get bin(): BinIndex {
+    return this.#bin;
+  }
+
+  get containers(): ReadonlyMap<number, ContainerState> {
+    return this.#containers.all;
   }
 
   /** Of the last record that was applied; 0: none. */
@@ -89,13 +99,24 @@ export class GroupState {
     return this.#digest.bytes;
   }
 
-  /** Sums over all containers. */
+  /** Sums over all containers' current files. */
   get totals(): Totals {
-    const sum = { ...EMPTY_TOTALS };
-    for (const { totals } of this.containers.values()) {
-      for (const field of Object.keys(sum) as (keyof Totals)[]) sum[field] += totals[field];
-    }
-    return sum;
+    return this.#containers.totals;
+  }
+
+  /** Sums over all versions in recycle bins. */
+  get binTotals(): Totals {
+    return this.#containers.binTotals;
+  }
+
+  /** All versions in recycle bins, as they are when this is called. */
+  scanBin(): AsyncIterable<BinRow> {
+    return this.#bin.scan();
+  }
+
+  /** All files and all versions in recycle bins (those with binUntilMs), of one moment, in any order. */
+  scanAll(): AsyncIterable<FileRow> {
+    return scanFilesAndBin(this.#store);
   }
 
   /** Reads what the view holds besides the files. CORRUPT: it cannot be used, clear() it. */
@@ -106,15 +127,7 @@ export class GroupState {
     this.#digest = new SetDigest(this.#mark.digest);
     const record = config && decodeRecord(RecordType.CONFIG, config);
     if (record?.type === RecordType.CONFIG) this.#config = settingsOf(record);
-    for await (const [, value] of this.#store.scan(tableRange(CONTAINER_TABLE))) {
-      const row = decodeRecord(RecordType.CHECKPOINT_CONTAINER, value);
-      if (row?.type === RecordType.CHECKPOINT_CONTAINER) this.#keepContainer(row);
-    }
-    for await (const [key, value] of this.#store.scan(tableRange(TOTALS_TABLE))) {
-      const container = this.containers.get(Buffer.from(key).readUInt32BE(1));
-      if (container === undefined) throw new StoreError('CORRUPT', 'view: totals of no container');
-      container.totals = decodeTotals(value);
-    }
+    await this.#containers.open(this.#store);
     for await (const [key, value] of this.#store.scan(tableRange(Buffer.from(STORE_TABLE_NAME)))) {
       this.stores.load(key, value);
     }
@@ -126,7 +139,7 @@ export class GroupState {
    */
   async clear(): Promise<void> {
     for (const table of LOG_TABLES) await this.#store.clear(tableRange(Buffer.from(table)));
-    this.containers.clear();
+    this.#containers.clear();
     this.stores.clear();
     this.#index.reset();
     this.#mark = new AppliedMark();
@@ -136,98 +149,165 @@ export class GroupState {
   }
 
   /**
-   * The view is empty and is made from a checkpoint: entries between its BEGIN and END count from now on,
-   * and appliedSequence is not written before END has been applied, so that an interrupted restore begins
-   * anew.
+   * The view is empty. The records from this checkpoint's BEGIN to its END are applied next, and only its
+   * entries count (restoring.ts): behind END the state is that of BEGIN, and the records behind BEGIN are to
+   * be applied. appliedSequence is not written before, so that an interrupted restore begins anew.
    */
   beginRestore(begin: number, end: number): void {
     this.#restoring = new Restoring(begin, end);
     this.#mark.sequence = begin - 1;
   }
 
-  async load(keys: readonly FileKey[]): Promise<FileMap> {
-    const files: FileMap = new Map();
-    if (keys.length === 0) return files;
-    const rows = await this.#index.load(keys);
-    for (const [position, key] of keys.entries()) files.set(fileMapKey(key), rows[position]);
-    return files;
+  async load(files: readonly FileKey[], bin: readonly BinKey[] = []): Promise<Rows> {
+    const rows: Rows = { files: new Map(), bin: new Map() };
+    const [fileRows, binRows] = await Promise.all([
+      files.length === 0 ? [] : this.#index.load(files),
+      bin.length === 0 ? [] : this.#bin.load(bin),
+    ]);
+    for (const [position, key] of files.entries()) rows.files.set(fileMapKey(key), fileRows[position]);
+    for (const [position, key] of bin.entries()) rows.bin.set(binMapKey(key), binRows[position]);
+    return rows;
   }
 
   /** Applies records that are durable, in order, as one batch; those applied before are skipped. */
-  async apply(records: readonly SequencedRecord[], loaded?: FileMap): Promise<void> {
+  async apply(records: readonly SequencedRecord[], loaded?: Rows): Promise<void> {
     const fresh = records.filter(({ sequence }) => sequence > this.sequence);
     if (fresh.length === 0) return;
-    const files = new Map(loaded ?? (await this.load(fresh.flatMap(({ record }) => keysOf(record)))));
-    const batch = new Batch(files);
-    for (const entry of fresh) this.#applyOne(entry, batch);
-    await this.#store.batch(this.#operations(batch));
-    for (const [name, key] of batch.files) this.#index.note(key, files.get(name) !== undefined);
+    const rows = loaded ?? (await this.#loadFor(fresh));
+    const changes = new FileChanges(rows, this.#containers, this.#digest);
+    const operations: KvOperation[] = [];
+    for (const entry of fresh) operations.push(...this.#applyOne(entry, changes));
+    operations.push(...changes.operations(this.#index, this.#bin), ...this.#containers.takeTotals());
+    if (this.#restoring === undefined) {
+      this.#mark.digest = this.#digest.bytes;
+      operations.push({ type: 'put', key: MARK_KEY, value: encodeMark(this.#mark) });
+    }
+    await this.#store.batch(operations);
+    changes.note(this.#index);
   }
 
-  #applyOne({ sequence, record, bytes }: SequencedRecord, batch: Batch): void {
+  #loadFor(records: readonly SequencedRecord[]): Promise<Rows> {
+    // Entries of a checkpoint go into an empty view: there is nothing to look up.
+    if (this.#restoring !== undefined) return this.load([]);
+    const keys = records.map(({ record }) => rowKeysOf(record));
+    return this.load(
+      keys.flatMap(({ files }) => files),
+      keys.flatMap(({ bin }) => bin),
+    );
+  }
+
+  #applyOne({ sequence, record, bytes }: SequencedRecord, changes: FileChanges): KvOperation[] {
     if (sequence !== this.#mark.sequence + 1) {
       throw new StoreError('CORRUPT', `log record ${sequence} follows record ${this.#mark.sequence}`);
     }
     this.#mark.sequence = sequence;
+    if (this.#restoring !== undefined) return this.#restoreOne(this.#restoring, sequence, record, changes);
     this.#mark.logBytes += bytes;
     switch (record?.type) {
       case RecordType.CONFIG:
-        this.#keepConfig(record, batch);
-        break;
+        return this.#keepConfig(record);
       case RecordType.CONTAINER_ADD:
-        this.#addContainer(record, batch);
-        break;
-      case RecordType.CONTAINER_DELETE:
-        this.#removeContainer(record.containerId, batch);
-        break;
-      case RecordType.PUT:
-        this.#setFile({ ...record, type: RecordType.CHECKPOINT_FILE, version: sequence }, batch);
-        break;
-      case RecordType.DELETE:
-        this.#restoring?.noteFileGone(fileMapKey(record));
-        this.#dropFile(record, batch);
-        break;
-      case RecordType.CHECKPOINT_BEGIN:
-        this.#mark.pendingBegin = sequence;
-        this.#mark.pendingBytes = 0;
         this.#mark.lastContainerId = Math.max(this.#mark.lastContainerId, record.containerId);
-        if (this.#restoring?.begin === sequence) this.#takeBegin(record, batch);
-        break;
+        return this.#containers.add(record, this.#digest);
+      case RecordType.CONTAINER_UPDATE:
+        return this.#containers.update(record.containerId, record, this.#digest);
+      case RecordType.CONTAINER_DELETE:
+        return this.#containers.remove(record.containerId, this.#digest);
+      case RecordType.CHECKPOINT_BEGIN:
+        this.#beginCheckpoint(sequence, record);
+        return [];
       case RecordType.CHECKPOINT_CONTAINER:
-        this.#mark.pendingBytes += bytes;
-        if (this.#restoring?.takesContainer(record, sequence) === true) this.#addContainer(record, batch);
-        break;
       case RecordType.CHECKPOINT_FILE:
         this.#mark.pendingBytes += bytes;
-        if (this.#restoring?.takesFile(record, sequence, batch.row(record)) === true) {
-          this.#setFile(record, batch);
-        }
-        break;
+        return [];
       case RecordType.CHECKPOINT_END:
         this.#endCheckpoint(record.beginSequence, sequence);
-        this.#restoring?.check(record, sequence);
-        if (this.#restoring?.end === sequence) this.#restoring = undefined;
-        break;
+        return [];
+      case RecordType.CLOCK:
+        this.#mark.retentionMs = Math.max(this.#mark.retentionMs, record.retentionMs);
+        return [];
       case RecordType.MOVE:
         this.#mark.duplicateBytes += this.stores.get(hexOf(record.dataStore))?.moved
           ? 0
           : record.duplicateBytes;
-        batch.operations.push(...this.stores.apply(record));
-        break;
+        return this.stores.apply(record);
       case RecordType.CONDEMN:
       case RecordType.RECLAIM:
       case RecordType.PARDON:
       case RecordType.QUARANTINE:
-        batch.operations.push(...this.stores.apply(record));
+        return this.stores.apply(record);
+      default:
+        this.#applyToFiles(sequence, record, changes);
+        return [];
+    }
+  }
+
+  #applyToFiles(sequence: number, record: LogRecord | undefined, changes: FileChanges): void {
+    switch (record?.type) {
+      case RecordType.PUT:
+        changes.put(record, sequence);
+        break;
+      case RecordType.DELETE:
+        changes.remove(record, record.binUntilMs);
+        break;
+      case RecordType.BIN_DROP:
+        changes.drop(record);
+        break;
+      case RecordType.BIN_RESTORE:
+        changes.restore(record);
+        break;
+      case RecordType.LOCK:
+        changes.keep(record);
         break;
       // KEY and EPOCH say when: the keys themselves are in the keyring.
       default:
     }
   }
 
-  #takeBegin(record: CheckpointBeginRecord, batch: Batch): void {
-    this.#keepConfig(record, batch);
+  /** A record between BEGIN and END of the checkpoint from which the view is made. */
+  #restoreOne(
+    restoring: Restoring,
+    sequence: number,
+    record: LogRecord | undefined,
+    changes: FileChanges,
+  ): KvOperation[] {
+    switch (record?.type) {
+      case RecordType.CHECKPOINT_BEGIN:
+        return sequence === restoring.begin ? this.#takeBegin(record) : [];
+      case RecordType.CHECKPOINT_CONTAINER:
+        restoring.noteContainer(record);
+        return this.#containers.add(record, this.#digest);
+      case RecordType.CHECKPOINT_FILE:
+        restoring.noteFile(record);
+        changes.take(record);
+        return [];
+      case RecordType.CHECKPOINT_END:
+        if (sequence === restoring.end) this.#endRestore(restoring, record);
+        return [];
+      default:
+        return [];
+    }
+  }
+
+  #takeBegin(record: CheckpointBeginRecord): KvOperation[] {
+    this.#mark.lastContainerId = record.containerId;
     this.#mark.duplicateBytes = record.duplicateBytes ?? 0;
+    this.#mark.retentionMs = record.retentionMs ?? 0;
+    return this.#keepConfig(record);
+  }
+
+  #endRestore(restoring: Restoring, record: CheckpointEndRecord): void {
+    restoring.check(record);
+    this.#mark.sequence = restoring.begin;
+    this.#mark.pendingBegin = restoring.begin;
+    this.#restoring = undefined;
+  }
+
+  #beginCheckpoint(sequence: number, { containerId, retentionMs = 0 }: CheckpointBeginRecord): void {
+    this.#mark.pendingBegin = sequence;
+    this.#mark.pendingBytes = 0;
+    this.#mark.lastContainerId = Math.max(this.#mark.lastContainerId, containerId);
+    this.#mark.retentionMs = Math.max(this.#mark.retentionMs, retentionMs);
   }
 
   #endCheckpoint(begin: number, sequence: number): void {
@@ -240,118 +320,10 @@ export class GroupState {
     this.#mark.logBytes = 0;
   }
 
-  #keepConfig(settings: Settings, batch: Batch): void {
+  #keepConfig(settings: Settings): KvOperation[] {
     this.#config = settingsOf(settings);
     const value = encodeRecord({ ...this.#config, type: RecordType.CONFIG });
-    batch.operations.push({ type: 'put', key: CONFIG_KEY, value });
-  }
-
-  #keepContainer(row: { containerId: number; name: string; createdMs: number }): ContainerState {
-    const { containerId: id, name, createdMs } = row;
-    const container = { id, name, createdMs, totals: { ...EMPTY_TOTALS }, isClosing: false };
-    this.containers.set(id, container);
-    return container;
-  }
-
-  #addContainer(row: { containerId: number; name: string; createdMs: number }, batch: Batch): void {
-    const { containerId, name, createdMs } = row;
-    const record = { type: RecordType.CHECKPOINT_CONTAINER, containerId, name, createdMs } as const;
-    if (this.containers.has(containerId))
-      throw new StoreError('CORRUPT', `container ${containerId} is added twice`);
-    batch.touched.add(this.#keepContainer(row));
-    this.#mark.lastContainerId = Math.max(this.#mark.lastContainerId, containerId);
-    this.#digest.add(record);
-    batch.operations.push({
-      type: 'put',
-      key: idKey(CONTAINER_TABLE, containerId),
-      value: encodeRecord(record),
-    });
-  }
-
-  #removeContainer(containerId: number, batch: Batch): void {
-    const container = this.containers.get(containerId);
-    if (container === undefined) return;
-    const { name, createdMs } = container;
-    this.#digest.remove({ type: RecordType.CHECKPOINT_CONTAINER, containerId, name, createdMs });
-    this.containers.delete(containerId);
-    batch.touched.delete(container);
-    batch.operations.push(
-      { type: 'del', key: idKey(CONTAINER_TABLE, containerId) },
-      { type: 'del', key: idKey(TOTALS_TABLE, containerId) },
-    );
-  }
-
-  #setFile(row: FileRow, batch: Batch): void {
-    const container = this.containers.get(row.containerId);
-    if (container === undefined) {
-      throw new StoreError('CORRUPT', `a file was put into container ${row.containerId}, which is not there`);
-    }
-    this.#dropFile(row, batch);
-    container.totals = addFile(container.totals, row);
-    this.#digest.add(row);
-    batch.touched.add(container);
-    batch.set(row, row);
-  }
-
-  #dropFile(key: FileKey, batch: Batch): void {
-    const row = batch.row(key);
-    const container = this.containers.get(key.containerId);
-    if (row === undefined || container === undefined) return;
-    container.totals = removeFile(container.totals, row);
-    this.#digest.remove(row);
-    batch.touched.add(container);
-    batch.set(key, undefined);
-  }
-
-  #operations(batch: Batch): KvOperation[] {
-    const operations = [...batch.operations];
-    for (const [name, key] of batch.files) operations.push(this.#index.operation(key, batch.rows.get(name)));
-    for (const container of batch.touched) {
-      operations.push({
-        type: 'put',
-        key: idKey(TOTALS_TABLE, container.id),
-        value: encodeTotals(container.totals),
-      });
-    }
-    if (this.#restoring === undefined) {
-      this.#mark.digest = this.#digest.bytes;
-      operations.push({ type: 'put', key: MARK_KEY, value: encodeMark(this.#mark) });
-    }
-    return operations;
-  }
-}
-
-/** What one call of apply() changes. */
-class Batch {
-  readonly operations: KvOperation[] = [];
-  readonly touched = new Set<ContainerState>();
-  /** Files that get another row, by fileMapKey. */
-  readonly files = new Map<string, FileKey>();
-  readonly rows: FileMap;
-
-  constructor(rows: FileMap) {
-    this.rows = rows;
-  }
-
-  row(key: FileKey): FileRow | undefined {
-    return this.rows.get(fileMapKey(key));
-  }
-
-  set(key: FileKey, row: FileRow | undefined): void {
-    const name = fileMapKey(key);
-    this.rows.set(name, row);
-    this.files.set(name, { containerId: key.containerId, name: key.name });
-  }
-}
-
-function keysOf(record: LogRecord | undefined): FileKey[] {
-  switch (record?.type) {
-    case RecordType.PUT:
-    case RecordType.DELETE:
-    case RecordType.CHECKPOINT_FILE:
-      return [record];
-    default:
-      return [];
+    return [{ type: 'put', key: CONFIG_KEY, value }];
   }
 }
 
@@ -362,13 +334,6 @@ function settingsOf({ compression, encryption, rotationDays, quotaBytes }: Setti
 
 function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
-}
-
-function idKey(table: Uint8Array, id: number): Buffer {
-  const key = Buffer.alloc(table.length + 4);
-  key.set(table);
-  key.writeUInt32BE(id, table.length);
-  return key;
 }
 
 function tableRange(table: Uint8Array): { from: Uint8Array; to: Uint8Array } {

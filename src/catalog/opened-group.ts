@@ -4,20 +4,27 @@
  */
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import type { Keyring } from '../keys/keyring.js';
-import type { AttachReport, DiskHandle, EngineHandle } from '../native/binding.js';
+import type { AttachReport, BlockmapRoot, DiskHandle, EngineHandle } from '../native/binding.js';
 import { DATA_STORE_ID_SIZE, FINGERPRINT_SIZE } from '../native/binding.js';
 import type { KvStore } from '../view/kv.js';
 import { condemnView, type OpenedView, openView } from '../view/open-view.js';
 import type { Lane } from '../workers/pool.js';
+import { firstChange } from './changes.js';
 import { type Change, CommitQueue } from './commit-queue.js';
 import type { CatalogContext } from './context.js';
+import { DamageReports } from './damage-reports.js';
 import { ClearFileIndex, type FileIndex } from './file-index.js';
 import { SealedFileIndex } from './file-index-sealed.js';
 import { GroupState } from './group-state.js';
-import { placeKey } from './places.js';
+import { hideChunks } from './hidden-chunks.js';
+import { firstLost, locate } from './located-chunks.js';
+import { PlaceMarks, placeKey } from './places.js';
+import { Quarantine } from './quarantine.js';
 import type { Settings } from './record.js';
+import type { RepairSource } from './repair-source.js';
 import { type ReplayReport, type ReplayTarget, rebuild, replay } from './replay.js';
 import { SpaceReserve } from './reserve.js';
+import { RetentionClock } from './retention-clock.js';
 import { SpaceGate } from './space.js';
 import type { GroupEntry } from './system-file.js';
 import type { Compression, OpenGroup } from './types.js';
@@ -39,7 +46,16 @@ interface Parts {
 export class OpenedGroup implements OpenGroup {
   readonly #parts: Parts;
   readonly queue: CommitQueue;
+  readonly quarantine: Quarantine;
+  readonly damageReports = new DamageReports();
+  /** Beyond the group's own copies, in the order in which they are asked: replicas, the cloud. */
+  readonly repairSources: RepairSource[] = [];
+  readonly placeMarks = new PlaceMarks();
+  readonly openReads = new Set<BlockmapRoot>();
+  readonly retention: RetentionClock;
   #lastCommitMs: number;
+  /** Of the first record that the log still gives. */
+  #firstSequence: number;
   #isRebuilding = false;
 
   private constructor(parts: Parts) {
@@ -53,7 +69,10 @@ export class OpenedGroup implements OpenGroup {
       },
       condemnView: () => condemnView(parts.view),
     });
+    this.quarantine = new Quarantine(this, context.onEvent);
+    this.retention = new RetentionClock(context.clock, parts.state.mark.retentionMs);
     this.#lastCommitMs = context.clock.monotonicMs();
+    this.#firstSequence = report.firstSequence;
   }
 
   /** BUSY: another process has it. CORRUPT, IO, DENIED as attach. */
@@ -68,6 +87,7 @@ export class OpenedGroup implements OpenGroup {
       const space = await SpaceGate.open(lane, engine, context.clock, reserve);
       if (context.isReadOnly !== true) await space.begin();
       const opened = await openState(context, entry, keyring, lane, report);
+      await hideStored(context, entry, lane, engine, opened.state);
       const group = new OpenedGroup({ context, entry, keyring, lane, report, space, ...opened });
       await group.#applySettings();
       return group;
@@ -82,6 +102,11 @@ export class OpenedGroup implements OpenGroup {
     return this.#parts.entry.name;
   }
 
+  /** Of its files. */
+  get directory(): string {
+    return this.#parts.entry.path;
+  }
+
   get engine(): EngineHandle {
     return this.#parts.report.engine;
   }
@@ -92,6 +117,11 @@ export class OpenedGroup implements OpenGroup {
 
   get report(): AttachReport {
     return this.#parts.report;
+  }
+
+  /** Encrypted later, and records from before still lie in the log in the clear. */
+  get hasClearLog(): boolean {
+    return this.#parts.report.sealedFrom > this.#firstSequence;
   }
 
   get replayed(): ReplayReport {
@@ -123,9 +153,14 @@ export class OpenedGroup implements OpenGroup {
     return this.#parts.state.config ?? this.#parts.entry.settings;
   }
 
-  /** How long nothing has been committed. */
+  /**
+   * How long nothing has been committed; 0 while a stream of any group on the lane holds a slab, because
+   * background work takes the cores that its segments need.
+   */
   get idleMs(): number {
-    return this.queue.isIdle ? this.#parts.context.clock.monotonicMs() - this.#lastCommitMs : 0;
+    const { slabs } = this.lane;
+    const isBusy = !this.queue.isIdle || slabs.free < slabs.countMax;
+    return isBusy ? 0 : this.#parts.context.clock.monotonicMs() - this.#lastCommitMs;
   }
 
   isResident(): boolean {
@@ -144,9 +179,27 @@ export class OpenedGroup implements OpenGroup {
     return places;
   }
 
+  async rescue(fingerprints: Uint8Array): Promise<Uint8Array> {
+    const found = await locate(this.lane, this.engine, fingerprints);
+    if (found.ids.length > 0) await this.lane.call('hintPlaces', this.engine, found.ids);
+    const count = found.absent.length / FINGERPRINT_SIZE;
+    if (count === 0) return found.absent;
+    const rescued = await this.lane.call('rescueChunks', this.engine, found.absent, count);
+    if (rescued > 0) {
+      const message = `${rescued} chunks had to be read from the trash: the cleaner was wrong and stops`;
+      this.#parts.context.onEvent({ level: 'error', group: this.name, message });
+    }
+    if (rescued === count) return new Uint8Array(0);
+    return firstLost(this.lane, this.engine, found.absent);
+  }
+
   admitIngest(): void {
     if (this.queue.failure !== undefined) throw this.queue.failure;
     this.space.admit(this.settings.quotaBytes);
+  }
+
+  reportDamage(fingerprints: Uint8Array): void {
+    this.damageReports.add(fingerprints);
   }
 
   /** Makes a change durable and visible. */
@@ -155,10 +208,25 @@ export class OpenedGroup implements OpenGroup {
     return this.queue.submit(change);
   }
 
+  /** The first records of a new group: its settings, and the retention clock's first time. */
+  begin(settings: Settings): Promise<void> {
+    return this.commit(firstChange(settings, this.retention.nowMs()));
+  }
+
   /** What the log can give from its first to its last durable record. */
   get replayTarget(): ReplayTarget {
     const { lane, report, state } = this.#parts;
-    return { lane, engine: report.engine, firstSequence: report.firstSequence, lastSequence: state.sequence };
+    return { lane, engine: report.engine, firstSequence: this.#firstSequence, lastSequence: state.sequence };
+  }
+
+  /** The log is read from this checkpoint on; what lies before the one before may go. */
+  async setCheckpoint(begin: number, previousBegin: number): Promise<void> {
+    this.#firstSequence = await this.lane.call('setCheckpoint', this.engine, begin, previousBegin);
+  }
+
+  /** The view is being made anew: what it says now is not the whole. */
+  get isRebuilding(): boolean {
+    return this.#isRebuilding;
   }
 
   /** Makes the view anew from the log while nothing is committed; reads are answered BUSY meanwhile. */
@@ -228,7 +296,10 @@ async function openState(
   lane: Lane,
   report: AttachReport,
 ): Promise<{ view: KvStore; state: GroupState; replayed: ReplayReport }> {
-  const target: ReplayTarget = { lane, ...report };
+  const told = context.onProgress;
+  const onProgress = (done: number, total: number) =>
+    told?.({ group: entry.name, stage: 'log', done, total });
+  const target: ReplayTarget = { lane, onProgress, ...report };
   const removeDirectory = (directory: string) => lane.call('removeTree', directory, context.disk);
   const viewDirectory = `${entry.path}/view`;
   const open = () =>
@@ -239,7 +310,10 @@ async function openState(
       ...(keyring.isEncrypted ? { viewKey: keyring.ring.viewKey } : {}),
       ...(context.openStore === undefined ? {} : { openStore: context.openStore }),
     });
-  if (context.discardViews?.has(entry.name) === true) await removeDirectory(viewDirectory);
+  // A view from before the group was encrypted is clear: it goes while the clear part of the log is there.
+  const mayBeClear = report.sealedFrom > Math.max(report.firstSequence, 1);
+  const mustDiscard = context.discardViews?.has(entry.name) === true || mayBeClear;
+  if (mustDiscard && context.isReadOnly !== true) await removeDirectory(viewDirectory);
   let opened = await open();
   noteReplaced(context, entry, opened);
   try {
@@ -296,5 +370,19 @@ function reportRecovery(context: CatalogContext, entry: GroupEntry, report: Atta
   }
   for (const { id, reason } of report.damaged) {
     context.onEvent({ level: 'error', group: entry.name, message: `data store ${id} is damaged: ${reason}` });
+  }
+}
+
+/** Chunks that the log condemns or names damaged are hidden before the group admits anything. */
+async function hideStored(
+  context: CatalogContext,
+  entry: GroupEntry,
+  lane: Lane,
+  engine: EngineHandle,
+  state: GroupState,
+): Promise<void> {
+  for (const { id } of await hideChunks(lane, engine, state.stores)) {
+    const message = `data store ${id}, of which the log knows, is not there`;
+    context.onEvent({ level: 'warn', group: entry.name, message });
   }
 }

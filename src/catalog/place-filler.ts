@@ -13,8 +13,6 @@ import { doneKey, placeKey } from './places.js';
 
 export class PlaceFiller {
   readonly #group: OpenedGroup;
-  /** Data stores that are in the view and marked. */
-  readonly #marked = new Set<string>();
 
   constructor(group: OpenedGroup) {
     this.#group = group;
@@ -22,19 +20,37 @@ export class PlaceFiller {
 
   /**
    * Works until all closed data stores are in the view, or `isStopped` says so. Answers how many
-   * fingerprints it wrote.
+   * fingerprints it wrote. `onProgress`: bytes of data stores.
    */
-  async fill(isStopped: () => boolean): Promise<number> {
+  async fill(
+    isStopped: () => boolean,
+    onProgress: (done: number, total: number) => void = () => undefined,
+  ): Promise<number> {
     const stores = await this.#group.lane.call('listDataStores', this.#group.engine);
-    const ids = stores.flatMap(store => (store.isClosed && !this.#marked.has(store.id) ? [store.id] : []));
+    const { marked } = this.#group.placeMarks;
+    const ids = stores.flatMap(store => (store.isClosed && !marked.has(store.id) ? [store.id] : []));
     const done = await this.#group.view.getMany(ids.map(doneKey));
     await this.#mark(ids.filter((_id, index) => done[index] !== undefined));
     let written = 0;
-    for (const id of ids.filter((_id, index) => done[index] === undefined)) {
+    const sizes = new Map(stores.map(({ id, fileBytes }) => [id, fileBytes]));
+    const left = ids.filter((_id, index) => done[index] === undefined);
+    const total = left.reduce((sum, id) => sum + sizes.get(id)!, 0);
+    let entered = 0;
+    for (const id of left) {
       if (isStopped()) break;
-      written += await this.#fillOne(id);
-      await this.#mark([id]);
+      onProgress(entered, total);
+      entered += sizes.get(id)!;
+      written += await this.#group.placeMarks.change(() => this.#fillLasting(id));
     }
+    return written;
+  }
+
+  /** What the cleaner is about to empty gets no entries: they would name it when it is gone. */
+  async #fillLasting(id: string): Promise<number> {
+    const state = this.#group.state.stores.get(id);
+    if (state !== undefined && (state.moved !== undefined || state.condemned.length > 0)) return 0;
+    const written = await this.#fillOne(id);
+    await this.#mark([id]);
     return written;
   }
 
@@ -65,6 +81,6 @@ export class PlaceFiller {
     if (ids.length === 0) return;
     const packed = new Uint8Array(Buffer.from(ids.join(''), 'hex'));
     await this.#group.lane.call('markInView', this.#group.engine, packed);
-    for (const id of ids) this.#marked.add(id);
+    for (const id of ids) this.#group.placeMarks.marked.add(id);
   }
 }

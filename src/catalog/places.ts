@@ -22,3 +22,19 @@ export function doneKey(id: string): Uint8Array {
   key.write(id, 1, 'hex');
   return key;
 }
+
+/**
+ * Which data stores the engine has been told of, and the order of those who change the tables: one at a time,
+ * so that no entry of a data store comes back behind its emptying.
+ */
+export class PlaceMarks {
+  /** Hex ids of data stores whose fingerprints are all in the view. */
+  readonly marked = new Set<string>();
+  #changing: Promise<unknown> = Promise.resolve();
+
+  change<T>(action: () => Promise<T>): Promise<T> {
+    const changed = this.#changing.then(action);
+    this.#changing = changed.catch(() => undefined);
+    return changed;
+  }
+}

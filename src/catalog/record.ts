@@ -98,7 +98,7 @@ type FileContent = With<
 > &
   StrongDigests;
 /** How a version is kept from deletion; absent: it is not. */
-type FileKeeping = Partial<With<'lockMode' | 'lockUntilMs' | 'hold'>>;
+export type FileKeeping = Partial<With<'lockMode' | 'lockUntilMs' | 'hold'>>;
 /** Policy of a container; absent fields are 0 and 'none'. */
 export type ContainerPolicy = Partial<
   With<'binDays' | 'defaultLockMode' | 'defaultLockDays' | 'logicalQuotaBytes'>

@@ -18,6 +18,8 @@ export interface ReplayTarget {
   /** Numbers of the first and the last record that the log gives; both 0 when it is empty. */
   readonly firstSequence: number;
   readonly lastSequence: number;
+  /** Records that have been applied, of those that are to be. */
+  readonly onProgress?: (done: number, total: number) => void;
 }
 
 export interface ReplayReport {
@@ -44,7 +46,7 @@ export async function replay(state: GroupState, target: ReplayTarget): Promise<R
     );
   }
   try {
-    await applyFrom(state, target, state.sequence + 1);
+    await applyRange(state, target, state.sequence + 1, target.lastSequence);
   } catch (thrown) {
     if (!hasCode(thrown, 'CORRUPT') || before === 0) throw thrown;
     return rebuild(state, target, asStoreError(thrown).message);
@@ -63,18 +65,20 @@ export async function rebuild(
   if (target.firstSequence > 1) {
     const { begin, end } = await newestCheckpoint(target);
     state.beginRestore(begin, end);
-    from = begin;
+    await applyRange(state, target, begin, end);
+    from = begin + 1;
   }
-  await applyFrom(state, target, from);
+  await applyRange(state, target, from, target.lastSequence);
   return { records: target.lastSequence - from + 1, rebuilt: reason };
 }
 
-async function applyFrom(state: GroupState, target: ReplayTarget, from: number): Promise<void> {
-  for await (const batch of readLog(target.lane, target.engine, from, target.lastSequence)) {
-    const records: SequencedRecord[] = batch.map(decoded);
+async function applyRange(state: GroupState, target: ReplayTarget, from: number, to: number): Promise<void> {
+  for await (const batch of readLog(target.lane, target.engine, from, to)) {
+    const records: SequencedRecord[] = batch.filter(({ sequence }) => sequence <= to).map(decoded);
     for (let start = 0; start < records.length; start += COMMIT_GROUP_MAX) {
       await state.apply(records.slice(start, start + COMMIT_GROUP_MAX));
     }
+    target.onProgress?.(state.sequence - from + 1, target.lastSequence - from + 1);
   }
 }
 

@@ -14,10 +14,17 @@ interface Sums {
   readonly files: number;
   readonly chunks: number;
   readonly dataStores: number;
+  readonly binFiles: number;
+  readonly binBytes: number;
+}
+
+/** Versions in recycle bins, counted apart: their bytes are logical ones. */
+function binSums({ files, logicalBytes }: Totals): Pick<Sums, 'binFiles' | 'binBytes'> {
+  return { binFiles: files, binBytes: logicalBytes };
 }
 
 /** Of a group: files from the catalog, bytes from the engine. Stored bytes include the blockmaps. */
-export function groupSums(totals: Totals, counters: EngineCounters): Sums {
+export function groupSums(totals: Totals, binTotals: Totals, counters: EngineCounters): Sums {
   return {
     logicalBytes: totals.logicalBytes,
     uniqueBytes: counters.plainBytes,
@@ -25,11 +32,12 @@ export function groupSums(totals: Totals, counters: EngineCounters): Sums {
     files: totals.files,
     chunks: counters.chunkCount,
     dataStores: counters.dataStoreCount,
+    ...binSums(binTotals),
   };
 }
 
 /** Of a container, or one file: what its files brought first, though others may share it by now. */
-export function containerSums(totals: Totals): Sums {
+export function containerSums(totals: Totals, binTotals: Totals): Sums {
   return {
     logicalBytes: totals.logicalBytes,
     uniqueBytes: totals.newBytes,
@@ -37,6 +45,7 @@ export function containerSums(totals: Totals): Sums {
     files: totals.files,
     chunks: totals.chunks,
     dataStores: 0,
+    ...binSums(binTotals),
   };
 }
 
@@ -49,6 +58,8 @@ export function addSums(sums: readonly Sums[]): Sums {
     files: add('files'),
     chunks: add('chunks'),
     dataStores: add('dataStores'),
+    binFiles: add('binFiles'),
+    binBytes: add('binBytes'),
   };
 }
 

@@ -7,7 +7,13 @@ import { createHash, randomBytes } from 'node:crypto';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { hasCode, StoreError } from '../base/errors.js';
-import { CONTAINER_COUNT_MAX, GROUP_COUNT_MAX, USER_COUNT_MAX } from '../base/limits.js';
+import {
+  CLEANER_HOLD_HOURS_MAX,
+  CLEANER_WINDOWS_MAX,
+  CONTAINER_COUNT_MAX,
+  GROUP_COUNT_MAX,
+  USER_COUNT_MAX,
+} from '../base/limits.js';
 import { StateFile } from '../keys/state-file.js';
 import type { CatalogContext } from './context.js';
 
@@ -53,10 +59,26 @@ const USER = z.strictObject({
 });
 export type UserEntry = z.infer<typeof USER>;
 
+/** Absent in systems whose cleaner nobody has ever set. */
+const CLEANER = z.strictObject({
+  isPaused: z.boolean(),
+  holdHours: z.number().int().min(0).max(CLEANER_HOLD_HOURS_MAX),
+  windows: z
+    .array(
+      z.strictObject({
+        day: z.number().int().min(0).max(6),
+        fromMinute: z.number().int().min(0).max(1439),
+        minutes: z.number().int().min(1).max(1440),
+      }),
+    )
+    .max(CLEANER_WINDOWS_MAX),
+});
+
 const SYSTEM = z.strictObject({
   systemId: HEX.length(32),
   groups: z.array(GROUP).max(GROUP_COUNT_MAX),
   users: z.array(USER).max(USER_COUNT_MAX),
+  cleaner: CLEANER.optional(),
 });
 export type SystemContent = z.infer<typeof SYSTEM>;
 

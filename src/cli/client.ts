@@ -26,10 +26,11 @@ export class Client {
   }
 
   /** One call with a JSON answer; undefined for an empty one. `path` is sent as it is. */
-  async json<T>(method: string, path: string, body?: unknown): Promise<T> {
+  async json<T>(method: string, path: string, body?: unknown, given: Headers = {}): Promise<T> {
     const text = body === undefined ? undefined : JSON.stringify(body);
-    const headers = text === undefined ? {} : { 'content-type': 'application/json' };
-    const call = this.#open(method, path, { ...headers, ...lengthHeader(Buffer.byteLength(text ?? '')) });
+    const type: Headers = text === undefined ? {} : { 'content-type': 'application/json' };
+    const headers = { ...given, ...type, ...lengthHeader(Buffer.byteLength(text ?? '')) };
+    const call = this.#open(method, path, headers);
     call.end(text);
     return readJson<T>(await this.#answer(call));
   }

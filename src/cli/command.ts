@@ -48,6 +48,16 @@ export function print(flags: { readonly json?: boolean }, value: unknown, text: 
   process.stdout.write(flags.json === true ? `${JSON.stringify(value, undefined, 2)}\n` : text);
 }
 
+/** One JSON array, item by item: there may be more of them than fit memory. */
+export async function printArray(items: AsyncIterable<unknown>): Promise<void> {
+  let separator = '[\n';
+  for await (const item of items) {
+    process.stdout.write(`${separator}  ${JSON.stringify(item)}`);
+    separator = ',\n';
+  }
+  process.stdout.write(separator === '[\n' ? '[]\n' : '\n]\n');
+}
+
 /** A parser for commander: what it does not accept is wrong usage, with its own words. */
 export function parsedBy<T>(parse: (text: string) => T): (text: string) => T {
   return text => {

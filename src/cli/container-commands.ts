@@ -1,9 +1,11 @@
 /** granary container …: what clients see; each lives in one storage group. */
 import type { Command } from 'commander';
 import { formatSize } from '../base/units.js';
+import type { ContainerDetails } from '../catalog/types.js';
 import { callServer, print, type ServerFlags, withExamples, withServer } from './command.js';
+import { type SettingFlags, settingsBody, settingsFields, withSettings } from './container-settings.js';
 import { containerUrl } from './file-path.js';
-import { type StatisticsAnswer, statisticsText } from './statistics.js';
+import { statisticsText } from './statistics.js';
 import { formatFields, formatTable } from './table.js';
 
 const CONTAINERS = '/api/v1/containers';
@@ -16,15 +18,24 @@ interface ContainerAnswer {
   readonly created: string;
 }
 
+type DetailsAnswer = Omit<ContainerDetails, 'createdMs'> & ContainerAnswer;
+
 export function registerContainer(program: Command): void {
   const container = program.command('container').description('containers: what clients put files into');
-  const add = container
-    .command('add <name>')
-    .description('make a container')
-    .option('--group <name>', 'its storage group; by default DefaultGroup');
-  withExamples(withServer(add), 'container add nightly', 'container add databases --group fast');
-  add.action(async (name: string, flags: ServerFlags & { group?: string }) => {
-    const body = { name, ...(flags.group === undefined ? {} : { group: flags.group }) };
+  const add = withSettings(
+    container
+      .command('add <name>')
+      .description('make a container')
+      .option('--group <name>', 'its storage group; by default DefaultGroup'),
+  );
+  withExamples(
+    withServer(add),
+    'container add nightly',
+    'container add databases --group fast --bin-days 14 --quota 2TiB',
+  );
+  add.action(async (name: string, flags: SettingFlags & { group?: string }) => {
+    const group = flags.group === undefined ? {} : { group: flags.group };
+    const body = { name, ...group, ...settingsBody(flags) };
     const info = await callServer(flags, client => client.json<ContainerAnswer>('POST', CONTAINERS, body));
     print(flags, info, `made container ${info.name} in storage group ${info.group}\n`);
   });
@@ -36,6 +47,7 @@ export function registerContainer(program: Command): void {
     },
   );
   registerShow(container);
+  registerUpdate(container);
   registerDelete(container);
 }
 
@@ -45,18 +57,41 @@ function registerShow(container: Command): void {
     .description('show a container and what dedup and compression saved');
   withExamples(withServer(show), 'container show nightly --json');
   show.action(async (name: string, flags: ServerFlags) => {
-    const info = await callServer(flags, client =>
-      client.json<ContainerAnswer & StatisticsAnswer>('GET', containerUrl(name)),
-    );
-    const fields = formatFields([
-      ['name', info.name],
-      ['group', info.group],
-      ['made', info.created],
-      ['files', info.files],
-      ['logical', formatSize(info.logicalBytes)],
-    ]);
-    print(flags, info, `${fields}\n${statisticsText(info)}`);
+    const info = await callServer(flags, client => client.json<DetailsAnswer>('GET', containerUrl(name)));
+    print(flags, info, detailsText(info));
   });
+}
+
+function registerUpdate(container: Command): void {
+  const update = withSettings(
+    container.command('update <name>').description('change recycle bin, lock of new files, quota'),
+  );
+  withExamples(
+    withServer(update),
+    'container update nightly --bin-days 14',
+    'container update nightly --lock-mode compliance --lock-days 30 --quota 500GiB',
+  );
+  update.action(async (name: string, flags: SettingFlags) => {
+    const change = settingsBody(flags);
+    if (Object.keys(change).length === 0) update.error('nothing to change was given', { exitCode: 2 });
+    const info = await callServer(flags, client =>
+      client.json<DetailsAnswer>('PATCH', containerUrl(name), change),
+    );
+    print(flags, info, detailsText(info));
+  });
+}
+
+function detailsText(info: DetailsAnswer): string {
+  const fields = formatFields([
+    ['name', info.name],
+    ['group', info.group],
+    ['made', info.created],
+    ['files', info.files],
+    ['logical', formatSize(info.logicalBytes)],
+    ['in the bin', `${info.binFiles} versions, ${formatSize(info.binBytes)}`],
+    ...settingsFields(info),
+  ]);
+  return `${fields}\n${statisticsText(info)}`;
 }
 
 function registerDelete(container: Command): void {

@@ -4,13 +4,21 @@ import { StoreError } from '../base/errors.js';
 import { LIST_LIMIT_MAX } from '../base/limits.js';
 import { formatSize, savingsPercent } from '../base/units.js';
 import type { Client } from './client.js';
-import { callServer, parsedBy, print, type ServerFlags, withExamples, withServer } from './command.js';
+import {
+  callServer,
+  parsedBy,
+  print,
+  printArray,
+  type ServerFlags,
+  withExamples,
+  withServer,
+} from './command.js';
 import { containerUrl, type FilePath, fileUrl, parseFilePath } from './file-path.js';
 import { formatFields, printable } from './table.js';
 import { filePathArgument } from './transfer-commands.js';
 
 /** A file as the server lists it. */
-interface FileAnswer {
+export interface FileAnswer {
   readonly path: string;
   readonly version: number;
   readonly size: number;
@@ -23,6 +31,11 @@ interface FileAnswer {
   readonly blake3?: string;
   readonly sha256?: string;
   readonly md5?: string;
+  readonly lockMode?: string;
+  readonly lockUntil?: string;
+  readonly hold?: string;
+  /** Of a version in the recycle bin. */
+  readonly binUntil?: string;
 }
 
 interface PageAnswer {
@@ -30,7 +43,7 @@ interface PageAnswer {
   readonly next?: string;
 }
 
-const prefixArgument = parsedBy((text: string) => parseFilePath(text, true));
+export const prefixArgument = parsedBy((text: string) => parseFilePath(text, true));
 
 export function registerFiles(program: Command): void {
   const list = program
@@ -40,7 +53,7 @@ export function registerFiles(program: Command): void {
   withExamples(withServer(list), 'ls nightly', 'ls nightly/2026-11-', 'ls nightly --json');
   list.action(async (name: FilePath, flags: ServerFlags) => {
     await callServer(flags, client =>
-      flags.json === true ? listJson(client, name) : listText(client, name),
+      flags.json === true ? printArray(filesOf(pages(client, name, LIST_LIMIT_MAX))) : listText(client, name),
     );
   });
   const stat = program
@@ -54,7 +67,7 @@ export function registerFiles(program: Command): void {
   });
   const remove = program
     .command('rm')
-    .description('delete a file; its bytes are freed by the cleaner')
+    .description('delete a file: into the recycle bin where there is one; the cleaner frees its bytes')
     .argument('<container/path>', 'its name in the store', filePathArgument);
   withExamples(withServer(remove), 'rm nightly/etc.tar');
   remove.action(async (name: FilePath, flags: ServerFlags) => {
@@ -79,16 +92,8 @@ async function* pages(
   } while (after !== undefined);
 }
 
-/** One array, page by page: a container may hold more files than fit memory. */
-async function listJson(client: Client, name: FilePath): Promise<void> {
-  let separator = '[\n';
-  for await (const page of pages(client, name, LIST_LIMIT_MAX)) {
-    for (const file of page.files) {
-      process.stdout.write(`${separator}  ${JSON.stringify(file)}`);
-      separator = ',\n';
-    }
-  }
-  process.stdout.write(separator === '[\n' ? '[]\n' : '\n]\n');
+async function* filesOf(pagesOfFiles: AsyncIterable<PageAnswer>): AsyncGenerator<FileAnswer> {
+  for await (const { files } of pagesOfFiles) yield* files;
 }
 
 async function listText(client: Client, name: FilePath): Promise<void> {
@@ -110,7 +115,7 @@ async function findFile(client: Client, name: FilePath): Promise<FileAnswer> {
   throw new StoreError('NOT_FOUND', `there is no file ${name.path} in container ${name.container}`);
 }
 
-function fileFields(file: FileAnswer): string {
+export function fileFields(file: FileAnswer): string {
   const { storedBytes: stored, newBytes: fresh } = file;
   const digests = (['xxh3', 'blake3', 'sha256', 'md5'] as const).flatMap(name => {
     const value = file[name];
@@ -128,6 +133,15 @@ function fileFields(file: FileAnswer): string {
     ],
     ['stored', `${formatSize(stored)}, compression saved ${savingsPercent(fresh, stored)} %`],
     ['chunks', file.chunkCount],
+    ...keepingFields(file),
     ...digests,
   ]);
+}
+
+function keepingFields({ lockMode, lockUntil, hold, binUntil }: FileAnswer): (readonly [string, string])[] {
+  return [
+    ...(lockMode === undefined ? [] : [['lock', `${lockMode}, until ${lockUntil}`] as const]),
+    ...(hold === undefined ? [] : [['hold', hold] as const]),
+    ...(binUntil === undefined ? [] : [['recycle bin', `until ${binUntil}`] as const]),
+  ];
 }

@@ -13,9 +13,10 @@ import {
   withExamples,
   withServer,
 } from './command.js';
+import { quotaText } from './container-settings.js';
 import { base64OfFile, registerGroupKeys } from './group-keys.js';
 import { GROUPS, groupUrl } from './group-url.js';
-import { findPassphrase } from './passphrase.js';
+import { findPassphrase, passphraseOfFile } from './passphrase.js';
 import { formatFields, formatTable } from './table.js';
 
 interface SettingFlags extends ServerFlags {
@@ -25,11 +26,14 @@ interface SettingFlags extends ServerFlags {
   readonly quota?: number;
 }
 
-interface AddFlags extends SettingFlags {
+interface AddFlags extends SettingFlags, SecretFlags {
   readonly path?: string;
   readonly performanceTier?: boolean;
   readonly acceptSlow?: boolean;
   readonly chunkSize?: number;
+}
+
+interface SecretFlags {
   readonly passphraseFile?: string;
   readonly keyFile?: string;
 }
@@ -85,12 +89,8 @@ function registerAdd(group: Command): void {
     .option('--chunk-size <bytes>', 'average chunk, 4KiB to 1MiB', sizeArgument)
     .addOption(
       new Option('--encryption <mode>', 'AES-256-GCM at rest').choices(['off', 'static', 'internal']),
-    )
-    .option(
-      '--passphrase-file <file>',
-      'its first line opens the group (else $GRANARY_PASSPHRASE or a prompt)',
-    )
-    .option('--key-file <file>', 'a second way to open it: the content of this file');
+    );
+  withSecrets(command);
   withExamples(
     withServer(command),
     'group add vault --encryption internal --passphrase-file pass.txt',
@@ -98,15 +98,24 @@ function registerAdd(group: Command): void {
   );
   command.action(async (name: string, flags: AddFlags) => {
     const body = await addBody(name, flags);
-    const info = await callServer(flags, client =>
-      client.json<GroupInfo & { recoveryKey?: string }>('POST', GROUPS, body),
-    );
-    const recovery =
-      info.recoveryKey === undefined
-        ? ''
-        : `\nrecovery key (shown once; keep it apart): ${info.recoveryKey}\n`;
-    print(flags, info, groupFields(info) + recovery);
+    const info = await callServer(flags, client => client.json<NewGroup>('POST', GROUPS, body));
+    print(flags, info, groupFields(info) + recoveryText(info));
   });
+}
+
+function withSecrets(command: Command): Command {
+  return command
+    .option(
+      '--passphrase-file <file>',
+      'its first line opens the group (else $GRANARY_PASSPHRASE or a prompt)',
+    )
+    .option('--key-file <file>', 'a second way to open it: the content of this file');
+}
+
+type NewGroup = GroupInfo & { recoveryKey?: string };
+
+function recoveryText({ recoveryKey }: NewGroup): string {
+  return recoveryKey === undefined ? '' : `\nrecovery key (shown once; keep it apart): ${recoveryKey}\n`;
 }
 
 async function addBody(name: string, flags: AddFlags): Promise<Record<string, unknown>> {
@@ -137,18 +146,29 @@ function registerUpdate(group: Command): void {
     group.command('update <name>').description('change settings of a storage group'),
   );
   command.addOption(
-    new Option('--encryption <mode>', 'how keys are renewed; off stays off').choices([
+    new Option('--encryption <mode>', 'how keys are renewed; a group without encryption gets it').choices([
       'off',
       'static',
       'internal',
     ]),
   );
-  withExamples(withServer(command), 'group update DefaultGroup --compression best --quota 2TiB');
-  command.action(async (name: string, flags: SettingFlags) => {
-    const change = settingsBody(flags);
+  withSecrets(command);
+  withExamples(
+    withServer(command),
+    'group update DefaultGroup --compression best --quota 2TiB',
+    'group update DefaultGroup --encryption internal --passphrase-file pass.txt',
+  );
+  command.action(async (name: string, flags: SettingFlags & SecretFlags) => {
+    const passphrase =
+      flags.passphraseFile === undefined ? undefined : passphraseOfFile(flags.passphraseFile);
+    const change = {
+      ...settingsBody(flags),
+      ...(passphrase === undefined ? {} : { passphrase }),
+      ...(flags.keyFile === undefined ? {} : { keyFile: base64OfFile(flags.keyFile) }),
+    };
     if (Object.keys(change).length === 0) command.error('nothing to change was given', { exitCode: 2 });
-    const info = await callServer(flags, client => client.json<GroupInfo>('PATCH', groupUrl(name), change));
-    print(flags, info, groupFields(info));
+    const info = await callServer(flags, client => client.json<NewGroup>('PATCH', groupUrl(name), change));
+    print(flags, info, groupFields(info) + recoveryText(info));
   });
 }
 
@@ -192,6 +212,14 @@ function groupFields(info: GroupInfo): string {
     ['compression', info.compression],
     ['encryption', info.encryption === 'off' ? 'off' : `${info.encryption}, key epoch ${info.keyEpoch}`],
     ...(info.encryption === 'internal' ? ([['new key after', `${info.rotationDays} days`]] as const) : []),
-    ['quota', info.quotaBytes === 0 ? 'none' : formatSize(info.quotaBytes)],
+    ['quota', quotaText(info.quotaBytes, info.quotaState)],
+    ...(info.usedBytes === undefined ? [] : ([['used', formatSize(info.usedBytes)]] as const)),
+    ...retentionFields(info),
   ]);
+}
+
+function retentionFields({ retentionClock, isRetentionFrozen }: GroupInfo): (readonly [string, string])[] {
+  if (retentionClock === undefined) return [];
+  const stands = isRetentionFrozen === true ? ', stands: the wall clock has moved' : '';
+  return [['retention clock', retentionClock + stands]];
 }

@@ -1,10 +1,13 @@
 /** granary verify, rebuild and inspect: is everything that is stored readable, and what do its files say? */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { SYSTEM_CLOCK } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
+import { PROGRESS_INTERVAL_MS } from '../base/limits.js';
 import { formatSize } from '../base/units.js';
 import { callServer, print, type ServerFlags, withExamples, withJson, withServer } from './command.js';
 import { dataDirectory } from './connection.js';
+import { type JobProgress, jobLine, watchedJob } from './job-watch.js';
 import { givenPassphrase, passphraseOfFile } from './passphrase.js';
 import { printable } from './table.js';
 
@@ -39,6 +42,8 @@ export interface RebuildRequest {
   readonly group?: string;
   readonly passphrase?: string;
   readonly report: (line: string) => void;
+  /** How far it is; `stage`: log, data stores. */
+  readonly progress: (progress: JobProgress) => void;
 }
 
 /** What became of one storage group. */
@@ -61,12 +66,16 @@ function registerVerify(program: Command): void {
   const command = program
     .command('verify')
     .description('check what is stored; exit code 1 when something is damaged')
-    .option('--full', 'read every record: seal, fingerprints, digests of whole files');
-  withExamples(withServer(command), 'verify', 'verify --full');
-  command.action(async (flags: ServerFlags & { full?: boolean }) => {
-    const body = { full: flags.full === true };
+    .option('--full', 'read every record: seals, fingerprints')
+    .option('--group <name>', 'one storage group; all of them without it');
+  withExamples(withServer(command), 'verify', 'verify --full', 'verify --group vault');
+  command.action(async (flags: ServerFlags & { full?: boolean; group?: string }) => {
+    const group = flags.group === undefined ? {} : { group: flags.group };
+    const body = { full: flags.full === true, ...group };
     const answer = await callServer(flags, client =>
-      client.json<VerifyAnswer>('POST', '/api/v1/verify', body),
+      watchedJob({ client, label: 'verify', clock: SYSTEM_CLOCK, stream: process.stderr }, headers =>
+        client.json<VerifyAnswer>('POST', '/api/v1/verify', body, headers),
+      ),
     );
     print(flags, answer, verifyText(answer));
     if (answer.damages.length > 0) process.exitCode = 1;
@@ -101,11 +110,26 @@ function registerRebuild(program: Command, rebuild: Rebuild): void {
       dataDirectory: dataDirectory(flags.data, process.env),
       ...(flags.group === undefined ? {} : { group: flags.group }),
       ...(passphrase === undefined ? {} : { passphrase }),
-      report: line => process.stderr.write(`${line}\n`),
+      ...rebuildWatch(process.stderr),
     });
     print(flags, reports, reports.map(rebuildText).join(''));
     if (reports.some(report => report.failure !== undefined)) process.exitCode = 1;
   });
+}
+
+/** Progress on one line of a terminal, between the lines that stay. */
+function rebuildWatch(stream: NodeJS.WriteStream): Pick<RebuildRequest, 'report' | 'progress'> {
+  const cleared = stream.isTTY ? '\r\u001b[2K' : '';
+  let drawnMs = Number.NEGATIVE_INFINITY;
+  return {
+    report: line => stream.write(`${cleared}${line}\n`),
+    progress: progress => {
+      const nowMs = SYSTEM_CLOCK.monotonicMs();
+      if (!stream.isTTY || nowMs - drawnMs < PROGRESS_INTERVAL_MS) return;
+      drawnMs = nowMs;
+      stream.write(cleared + jobLine('rebuild', progress, undefined));
+    },
+  };
 }
 
 function rebuildText({ group, files, dataStores, failure }: RebuildReport): string {

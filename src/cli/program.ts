@@ -5,11 +5,14 @@
  */
 import { Command, CommanderError, Option } from 'commander';
 import { StoreError } from '../base/errors.js';
+import { registerCleaner } from './cleaner-commands.js';
 import { countArgument, withExamples } from './command.js';
 import { registerContainer } from './container-commands.js';
 import { registerFiles } from './file-commands.js';
 import { registerGroup } from './group-commands.js';
 import { type Rebuild, registerMaintenance } from './maintenance-commands.js';
+import { registerRetention } from './retention-commands.js';
+import { registerScrub } from './scrub-commands.js';
 import type { ServeFlags } from './serve-settings.js';
 import { registerStatistics } from './statistics.js';
 import { registerTransfers } from './transfer-commands.js';
@@ -25,6 +28,7 @@ export function buildProgram(serverSide: ServerSide): Command {
   const program = new Command('granary')
     .description('A deduplicating backup store: every distinct chunk once, given back bit for bit.')
     .version('0.1.0')
+    .enablePositionalOptions()
     .configureHelp({ sortSubcommands: false })
     .showSuggestionAfterError(false)
     .exitOverride()
@@ -40,10 +44,13 @@ export function buildProgram(serverSide: ServerSide): Command {
   registerServe(program, serverSide);
   registerTransfers(program);
   registerFiles(program);
+  registerRetention(program);
   registerContainer(program);
   registerGroup(program);
   registerStatistics(program);
   registerUser(program);
+  registerScrub(program);
+  registerCleaner(program);
   registerMaintenance(program, serverSide.rebuild);
   for (const command of allCommands(program)) command.copyInheritedSettings(program);
   return program;

@@ -34,8 +34,9 @@ export function registerStatistics(program: Command): void {
     if (flags.container !== undefined) query.set('container', flags.container);
     const path = query.size === 0 ? '/api/v1/stats' : `/api/v1/stats?${query}`;
     const statistics = await callServer(flags, client => client.json<StatisticsAnswer>('GET', path));
-    const { files, chunks, dataStores } = statistics;
-    const counts = `${files} files, ${chunks} chunks, ${dataStores} data stores\n`;
+    const { files, chunks, dataStores, binFiles, binBytes } = statistics;
+    const bin = binFiles === 0 ? '' : `; in recycle bins ${binFiles} versions, ${formatSize(binBytes)}`;
+    const counts = `${files} files, ${chunks} chunks, ${dataStores} data stores${bin}\n`;
     print(flags, statistics, statisticsText(statistics) + counts);
   });
 }

@@ -1,12 +1,13 @@
 /**
- * Administration: groups, containers, users, statistics, verification. JSON in, JSON out; the catalog
+ * Administration: groups, containers, users, statistics. JSON in, JSON out; the catalog
  * decides.
  */
-import { isoTime } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
-import type { ContainerInfo, GroupRequest, GroupSettings } from '../catalog/types.js';
+import type { GroupChange, GroupRequest } from '../catalog/types.js';
 import { makeToken } from './auth.js';
 import type { FrontContext } from './context.js';
+import { withoutUndefined } from './file-json.js';
+import { containerJson } from './retention-routes.js';
 import { type Route, route } from './route.js';
 import * as schema from './schema.js';
 
@@ -49,13 +50,15 @@ export function groupChangeRoutes({ catalog }: FrontContext): Route[] {
     route({
       method: 'PATCH',
       pattern: '/api/v1/groups/{group}',
-      summary: 'Changes settings of a storage group; they hold for what is stored from now on.',
+      summary:
+        'Changes settings of a storage group; they hold for what is stored from now on. A first encryption ' +
+        'takes a passphrase and answers the recovery key, once.',
       params: schema.groupParams,
       body: schema.groupChange,
       answers: GROUP_ANSWER,
       handle: async ({ params, body }) => ({
         status: 200,
-        json: await catalog.updateGroup(params.group, body as Partial<GroupSettings>),
+        json: await catalog.updateGroup(params.group, groupChange(body)),
       }),
     }),
     route({
@@ -122,6 +125,10 @@ export function groupKeyRoutes({ catalog }: FrontContext): Route[] {
   ];
 }
 
+function groupChange({ keyFile, ...rest }: { keyFile?: string | undefined }): GroupChange {
+  return { ...rest, ...decodedKeyFile(keyFile) } as GroupChange;
+}
+
 function decodedKeyFile(base64: string | undefined): { keyFile?: Uint8Array } {
   return base64 === undefined ? {} : { keyFile: Buffer.from(base64, 'base64') };
 }
@@ -141,9 +148,9 @@ export function containerRoutes({ catalog }: FrontContext): Route[] {
       summary: 'Makes a container; without a group in the default one.',
       body: schema.containerRequest,
       answers: { 201: { description: 'The container', content: schema.containerInfo } },
-      handle: async ({ body }) => ({
+      handle: async ({ body: { name, group, ...settings } }) => ({
         status: 201,
-        json: containerJson(await catalog.addContainer(body.name, body.group)),
+        json: containerJson(await catalog.addContainer(name, group, withoutUndefined(settings))),
       }),
     }),
     route({
@@ -151,7 +158,7 @@ export function containerRoutes({ catalog }: FrontContext): Route[] {
       pattern: '/api/v1/containers/{container}',
       summary: 'One container, with its statistics.',
       params: schema.containerParams,
-      answers: { 200: { description: 'The container', content: schema.containerInfo } },
+      answers: { 200: { description: 'The container', content: schema.containerDetails } },
       handle: async ({ params }) => ({
         status: 200,
         json: containerJson(catalog.showContainer(params.container)),
@@ -170,10 +177,6 @@ export function containerRoutes({ catalog }: FrontContext): Route[] {
       },
     }),
   ];
-}
-
-function containerJson({ createdMs, ...rest }: ContainerInfo): object {
-  return { ...rest, created: isoTime(createdMs) };
 }
 
 export function userRoutes({ users }: FrontContext): Route[] {
@@ -230,14 +233,6 @@ export function reportRoutes(context: FrontContext): Route[] {
         const scope = group !== undefined ? { group } : container !== undefined ? { container } : undefined;
         return { status: 200, json: await context.catalog.statistics(scope) };
       },
-    }),
-    route({
-      method: 'POST',
-      pattern: '/api/v1/verify',
-      summary: 'Checks what is stored and answers when it is done, which may take long.',
-      body: schema.verifyRequest,
-      answers: { 200: { description: 'The report', content: schema.verifyReport } },
-      handle: async ({ body }) => ({ status: 200, json: await context.verify(body) }),
     }),
   ];
 }

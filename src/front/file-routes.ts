@@ -12,6 +12,7 @@ import type { UploadOptions } from '../ingest/upload.js';
 import type { ByteConsumer } from './body-reader.js';
 import type { DownloadSession, FrontContext, Streams, UploadSession } from './context.js';
 import { entityTag, isUnchanged, lastModified, wantedRange } from './file-conditions.js';
+import { digestsOf, fileJson, withoutUndefined } from './file-json.js';
 import type { HttpRequestHead, HttpResponse } from './http.js';
 import type { Traffic } from './metrics.js';
 import { type NamedUploads, nameOfUpload } from './named-uploads.js';
@@ -90,7 +91,7 @@ export function fileRoutes(context: FrontContext, parts: FileTraffic): Route[] {
     route({
       method: 'DELETE',
       pattern: FILE,
-      summary: 'Deletes a file. Its space returns with the cleaner.',
+      summary: 'Deletes a file: into the recycle bin where there is one. Space returns with the cleaner.',
       params: fileParams,
       answers: { 204: { description: 'Deleted' } },
       handle: async ({ params }) => {
@@ -130,15 +131,13 @@ async function putFile(
   const name = nameOfUpload(request);
   const { group } = catalog.openContainer(params.container);
   const startMs = clock.monotonicMs();
-  const existed = fileExists(context, params);
-  // Looked at when the body has come; its failure is nobody's surprise until then.
-  existed.catch(() => undefined);
+  const admission = new Admission(catalog.admitPut(params.container, params.path, options.size));
   const upload = await streams.upload(group, options);
   const forget = uploads.add(user, name, upload);
   try {
-    await reader.into(counted(upload, traffic));
+    await reader.into(counted(upload, admission, traffic));
     const draft = await upload.finish();
-    const isNew = !(await existed);
+    const isNew = (await admission.replaced) === undefined;
     const file = await catalog.putFile(params.container, params.path, draft);
     traffic.stored(file);
     const seconds = (clock.monotonicMs() - startMs) / 1000;
@@ -149,12 +148,27 @@ async function putFile(
   }
 }
 
+/** May the file be put? It is asked while the body comes. */
+class Admission {
+  /** The file that will be replaced. */
+  readonly replaced: Promise<FileRecord | undefined>;
+  refusal: unknown;
+
+  constructor(replaced: Promise<FileRecord | undefined>) {
+    this.replaced = replaced;
+    replaced.catch(refusal => {
+      this.refusal = refusal;
+    });
+  }
+}
+
 /**
  * The upload, its bytes counted; a failure is told at once, and not when the client has sent all the rest.
  */
-function counted(upload: UploadSession, traffic: Traffic): ByteConsumer {
+function counted(upload: UploadSession, admission: Admission, traffic: Traffic): ByteConsumer {
   const check = () => {
-    if (upload.failure !== undefined) throw upload.failure;
+    const failure = upload.failure ?? admission.refusal;
+    if (failure !== undefined) throw failure;
   };
   return {
     write: bytes => {
@@ -165,16 +179,6 @@ function counted(upload: UploadSession, traffic: Traffic): ByteConsumer {
     },
     ready: () => upload.ready().then(check),
   };
-}
-
-async function fileExists({ catalog }: FrontContext, { container, path }: FileParams): Promise<boolean> {
-  try {
-    await catalog.file(container, path);
-    return true;
-  } catch (error) {
-    if (error instanceof StoreError && error.code === 'NOT_FOUND') return false;
-    throw error;
-  }
 }
 
 function uploadOptions({ headers, contentLength }: HttpRequestHead): UploadOptions {
@@ -289,6 +293,12 @@ function fileHeaders(file: FileRecord): Record<string, string> {
     'x-granary-xxh3': file.xxh3,
     'x-granary-version': String(file.version),
   };
+  const { lockMode, lockUntilMs, hold } = file;
+  if (lockMode !== undefined && lockUntilMs !== undefined) {
+    headers['x-granary-lock-mode'] = lockMode;
+    headers['x-granary-lock-until'] = isoTime(lockUntilMs);
+  }
+  if (hold !== undefined) headers['x-granary-hold'] = hold;
   for (const name of STRONG) {
     const digest = file[name];
     if (digest !== undefined) headers[`x-granary-${name}`] = digest;
@@ -299,22 +309,4 @@ function fileHeaders(file: FileRecord): Record<string, string> {
 function putJson(file: FileRecord, seconds: number): object {
   const { path, version, size, newBytes, storedBytes } = file;
   return { path, version, size, newBytes, storedBytes, seconds, ...digestsOf(file) };
-}
-
-function fileJson(file: FileRecord): object {
-  const { path, version, size, newBytes, storedBytes, chunkCount } = file;
-  return {
-    ...{ path, version, size, state: 'local', created: isoTime(file.createdMs) },
-    ...{ newBytes, storedBytes, chunkCount, etag: entityTag(file), ...digestsOf(file) },
-  };
-}
-
-function digestsOf({ xxh3, blake3, sha256, md5 }: FileRecord): object {
-  return withoutUndefined({ xxh3, blake3, sha256, md5 });
-}
-
-/** Optional properties are absent, not undefined. */
-function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-  return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], undefined> };
 }

@@ -14,12 +14,15 @@ import {
   userRoutes,
 } from './admin-routes.js';
 import { Authority } from './auth.js';
+import { checkRoutes } from './check-routes.js';
+import { cleanerRoutes } from './cleaner-routes.js';
 import type { FrontContext, Streams } from './context.js';
 import { fileRoutes } from './file-routes.js';
 import type { HttpHandlers } from './http.js';
 import { FrontMetrics } from './metrics.js';
 import { NamedUploads, uploadRoutes } from './named-uploads.js';
 import { openApiDocument } from './openapi.js';
+import { binRoutes, retentionRoutes } from './retention-routes.js';
 import { type Route, route } from './route.js';
 import { Router } from './router.js';
 import { health, systemInfo } from './schema.js';
@@ -36,7 +39,8 @@ const STREAMS: Streams = {
 };
 
 export function createFront(context: FrontContext): Front {
-  const metrics = new FrontMetrics(context.catalog satisfies Catalog);
+  const { catalog, scrub, cleaner } = context;
+  const metrics = new FrontMetrics(catalog satisfies Catalog, { cleaner, scrub });
   const streams = context.streams ?? STREAMS;
   const uploads = new NamedUploads();
   const state = { isStopping: false, startMs: context.clock.monotonicMs() };
@@ -47,8 +51,12 @@ export function createFront(context: FrontContext): Front {
     ...groupChangeRoutes(context),
     ...groupKeyRoutes(context),
     ...containerRoutes(context),
+    ...retentionRoutes(context),
+    ...binRoutes(context),
     ...userRoutes(context),
+    ...cleanerRoutes(context),
     ...reportRoutes(context),
+    ...checkRoutes(context),
     ...serviceRoutes(context, metrics, state),
   ];
   routes.push(openApiRoute(routes, context.system.version));

@@ -4,6 +4,8 @@
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ByteStatistics, Catalog, FileRecord, GroupInfo } from '../catalog/types.js';
+import type { Cleaners } from '../cleaner/cleaners.js';
+import type { ScrubAccess, ScrubFigures } from './context.js';
 
 /** Bytes as they pass. */
 export interface Traffic {
@@ -20,6 +22,17 @@ const GROUP_GAUGES: Readonly<Record<string, keyof ByteStatistics>> = {
   chunks: 'chunks',
   data_stores: 'dataStores',
 };
+const SCRUB_GAUGES: Readonly<Record<string, Exclude<keyof ScrubFigures, 'group'>>> = {
+  read_bytes: 'bytesRead',
+  read_files: 'filesRead',
+  round_percent: 'roundPercent',
+  unread_data_stores: 'unreadDataStores',
+  quarantined_chunks: 'quarantinedChunks',
+  healed_chunks: 'healedChunks',
+  repaired_chunks: 'repairedChunks',
+  lost_chunks: 'lostChunks',
+  damaged_files: 'damagedFiles',
+};
 const SECONDS = [0.001, 0.005, 0.025, 0.1, 0.5, 2, 10, 60, 600];
 
 export class FrontMetrics implements Traffic {
@@ -33,7 +46,7 @@ export class FrontMetrics implements Traffic {
   readonly #savedBytes: Counter;
   readonly #refreshGroups: () => Promise<void>;
 
-  constructor(catalog: Catalog) {
+  constructor(catalog: Catalog, flows: { cleaner: Pick<Cleaners, 'status'>; scrub: ScrubAccess }) {
     const registers = [this.#registry];
     const counter = (name: string, help: string) => new Counter({ name: `granary_${name}`, help, registers });
     this.#requests = new Counter({
@@ -49,7 +62,14 @@ export class FrontMetrics implements Traffic {
     this.#newBytes = counter('ingest_new_bytes_total', 'Bytes of chunks that were new.');
     this.#storedBytes = counter('ingest_stored_bytes_total', 'Bytes that new chunks took in data stores.');
     this.#savedBytes = counter('ingest_dedup_saved_bytes_total', 'Bytes that were known already.');
-    this.#refreshGroups = groupGauges(catalog, this.#registry);
+    const refreshes = [
+      groupGauges(catalog, this.#registry),
+      cleanerGauges(flows.cleaner, this.#registry),
+      scrubGauges(flows.scrub, this.#registry),
+    ];
+    this.#refreshGroups = async () => {
+      for (const refresh of refreshes) await refresh();
+    };
   }
 
   received(bytes: number): void {
@@ -95,5 +115,51 @@ function groupGauges(catalog: Catalog, registry: Registry): () => Promise<void> 
   return async () => {
     for (const gauge of [usable, ...gauges.map(([, made]) => made)]) gauge.reset();
     await Promise.all(catalog.listGroups().map(refresh));
+  };
+}
+
+const CYCLE_GAUGES = ['freedBytes', 'copiedBytes', 'condemnedBytes', 'deadBytes', 'resealStores'] as const;
+
+/** Of each group's cleaner, and of its last cycle. */
+function cleanerGauges(cleaner: Pick<Cleaners, 'status'>, registry: Registry): () => Promise<void> {
+  const gauge = (name: string, help: string) =>
+    new Gauge({ name: `granary_cleaner_${name}`, help, labelNames: ['group'], registers: [registry] });
+  const braked = gauge('braked', '1: it has stopped itself, an operator has to look.');
+  const running = gauge('running', '1: a cycle runs.');
+  const epoch = gauge('epoch', 'Of the last cycle.');
+  const expected = gauge('expected_bytes', 'About so much is dead, by the deletions in the log.');
+  const trash = gauge('trash_bytes', 'Of emptied data stores that are kept still.');
+  const cycle = CYCLE_GAUGES.map(field => {
+    const name = `last_${field.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)}`;
+    return [field, gauge(name, `Of the last cycle: ${field}.`)] as const;
+  });
+  const all = [braked, running, epoch, expected, trash, ...cycle.map(([, made]) => made)];
+  return async () => {
+    for (const made of all) made.reset();
+    for (const { group, state, last, expectedBytes, trashBytes } of (await cleaner.status()).groups) {
+      braked.set({ group }, state === 'braked' ? 1 : 0);
+      running.set({ group }, state === 'running' ? 1 : 0);
+      expected.set({ group }, expectedBytes);
+      trash.set({ group }, trashBytes);
+      if (last === undefined) continue;
+      epoch.set({ group }, last.figures.epoch);
+      for (const [field, made] of cycle) made.set({ group }, last.figures[field]);
+    }
+  };
+}
+
+/** The same of scrub. */
+function scrubGauges(scrub: ScrubAccess, registry: Registry): () => Promise<void> {
+  const gauges = Object.entries(SCRUB_GAUGES).map(([name, field]) => {
+    const help = `Of scrub in the storage group: ${field}.`;
+    const parts = { labelNames: ['group'], registers: [registry] };
+    return [field, new Gauge({ name: `granary_scrub_${name}`, help, ...parts })] as const;
+  });
+  return async () => {
+    const all = await scrub.status();
+    for (const [field, gauge] of gauges) {
+      gauge.reset();
+      for (const figures of all) gauge.set({ group: figures.group }, figures[field]);
+    }
   };
 }

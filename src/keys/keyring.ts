@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import type { Clock } from '../base/clock.js';
+import { type Clock, DAY_MS } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
 import { KEY_EPOCHS_MAX, KEY_SLOTS_MAX } from '../base/limits.js';
 import type { DataKey, DiskHandle } from '../native/binding.js';
@@ -26,7 +26,6 @@ import {
 } from './slots.js';
 import { StateFile } from './state-file.js';
 
-const DAY_MS = 86_400_000;
 const NONCE_SIZE = 12;
 const base64 = z.string().regex(/^[A-Za-z0-9+/]*={0,2}$/);
 
@@ -86,18 +85,29 @@ export async function createKeyring(
   secrets: readonly Secret[],
 ): Promise<{ keyring: Keyring; recoveryKey?: string }> {
   const rootKey = freshKey();
-  const recoveryKey = secrets.length === 0 ? undefined : formatRecoveryKey(randomBytes(RECOVERY_KEY_SIZE));
+  const made =
+    secrets.length === 0
+      ? { slots: [{ kind: 'open' as const, id: 0, rootKey: textOf(rootKey) }] }
+      : await slotsOf(parameters, secrets, rootKey);
+  const ring = freshRing(secrets.length === 0 ? [] : [freshEpoch(1, parameters.clock)]);
+  const keyring = new Keyring(parameters, keyringFile(parameters), rootKey, ring, made.slots);
+  await keyring.store();
+  return 'recoveryKey' in made ? { keyring, recoveryKey: made.recoveryKey } : { keyring };
+}
+
+/** A slot for each secret and for a recovery key that is made here. */
+async function slotsOf(
+  parameters: KeyringParameters,
+  secrets: readonly Secret[],
+  rootKey: Uint8Array,
+): Promise<{ slots: Slot[]; recoveryKey: string }> {
+  const recoveryKey = formatRecoveryKey(randomBytes(RECOVERY_KEY_SIZE));
+  const cost = parameters.passphraseCost ?? PASSPHRASE_COST;
   const slots: Slot[] = [];
-  const all = recoveryKey === undefined ? [] : [...secrets, { recoveryKey }];
-  for (const [id, secret] of all.entries()) {
-    const cost = parameters.passphraseCost ?? PASSPHRASE_COST;
+  for (const [id, secret] of [...secrets, { recoveryKey }].entries()) {
     slots.push(await makeSlot(parameters.storeId, id, secret, rootKey, cost));
   }
-  if (slots.length === 0) slots.push({ kind: 'open', id: 0, rootKey: textOf(rootKey) });
-  const ring = freshRing(recoveryKey === undefined ? [] : [freshEpoch(1, parameters.clock)]);
-  const keyring = new Keyring(parameters, keyringFile(parameters), rootKey, ring, slots);
-  await keyring.store();
-  return recoveryKey === undefined ? { keyring } : { keyring, recoveryKey };
+  return { slots, recoveryKey };
 }
 
 /** The keyring as it lies on disk, before any secret is known. */
@@ -241,6 +251,26 @@ export class Keyring {
     });
   }
 
+  /**
+   * Secrets, a first data key, and new keys for log, view and names in the place of those that lay open:
+   * the keyring of a group that is encrypted from now on. Fingerprint and chunker keys stay, since what is
+   * stored is named and cut by them; who has read the old keyring knows them. INVALID: it is encrypted
+   * already.
+   */
+  encrypt(secrets: readonly Secret[]): Promise<{ keyring: Keyring; recoveryKey: string }> {
+    return this.#oneByOne(async () => {
+      if (this.isEncrypted) throw new StoreError('INVALID', 'the storage group is encrypted already');
+      const { fingerprintKey, chunkerKey } = this.#ring;
+      const dataKeys = [freshEpoch(1, this.#parameters.clock)];
+      const ring = { ...freshRing(dataKeys), fingerprintKey, chunkerKey };
+      const rootKey = freshKey();
+      const { slots, recoveryKey } = await slotsOf(this.#parameters, secrets, rootKey);
+      const keyring = new Keyring(this.#parameters, this.#file, rootKey, ring, slots, this.#serial);
+      await keyring.store();
+      return { keyring, recoveryKey };
+    });
+  }
+
   /** A new data key, durable before it is used; returns its epoch. */
   addEpoch(): Promise<number> {
     return this.#oneByOne(async () => {
@@ -251,6 +281,21 @@ export class Keyring {
       const epoch = freshEpoch(this.activeEpoch + 1, this.#parameters.clock);
       await this.#change({ ring: { ...this.#ring, dataKeys: [...this.#ring.dataKeys, epoch] } });
       return epoch.epoch;
+    });
+  }
+
+  /**
+   * Data keys that nothing is sealed with any more go for good; answers their epochs. Never the newest. The
+   * caller has seen to it that no file needs them.
+   */
+  retireEpochs(isUnused: (epoch: number) => boolean): Promise<readonly number[]> {
+    return this.#oneByOne(async () => {
+      const { dataKeys } = this.#ring;
+      const retired = dataKeys.filter(({ epoch }) => epoch !== this.activeEpoch && isUnused(epoch));
+      if (retired.length === 0) return [];
+      const kept = dataKeys.filter(entry => !retired.includes(entry));
+      await this.#change({ ring: { ...this.#ring, dataKeys: kept } });
+      return retired.map(({ epoch }) => epoch);
     });
   }
 

@@ -94,6 +94,8 @@ export interface AttachReport {
   /** Of the last durable log record; 0: the log is empty. */
   readonly lastSequence: number;
   readonly firstSequence: number;
+  /** Of a group that was encrypted later: log records before this one may be clear. 0: none is. */
+  readonly sealedFrom: number;
   readonly dataStoreCount: number;
   /**
    * Unfinished data stores that were closed by scanning, bytes of torn log tails, log records taken from the
@@ -216,6 +218,10 @@ export interface EngineCounters {
   readonly trashBytes: number;
   /** Chunks that had to be read from the trash: the cleaner was wrong. */
   readonly trashReads: number;
+  /**
+   * Reads of chunks that are hidden as dead: of files that were deleted while they were read, or an error.
+   */
+  readonly deadReads: number;
   /** Set when the engine refuses to write (I10): why. */
   readonly stopped?: string;
 }
@@ -230,7 +236,7 @@ export const ROOT_SIZE = 40;
 export interface MarkReport {
   /** Roots of this call that are marked with all below them; less than given only with `unresolved`. */
   readonly done: number;
-  /** A blockmap node whose place only the view can know: hintPlaces, then go on with the roots that are left. */
+  /** A blockmap node whose place only the view can know: hintPlaces, then go on with the roots left. */
   readonly unresolved?: Uint8Array;
   /** Chunks and blockmap nodes that this mark has taken so far, each node once, chunks once a node. */
   readonly nodeCount: number;
@@ -301,8 +307,8 @@ export interface Binding {
   /** Reads the superblock. NOT_FOUND: nothing there. CORRUPT: no quorum. UNSUPPORTED: newer format. */
   probeGroup(directory: string, disk: DiskHandle): GroupProbe;
   /**
-   * Locks, recovers, and opens a group; closes what an earlier process left unfinished. BUSY: in use. DENIED:
-   * wrong key.
+   * Locks, recovers, and opens a group; closes what an earlier process left unfinished. With keys for a group
+   * that is not encrypted: from now on it is, and what it writes is sealed. BUSY: in use. DENIED: wrong key.
    */
   attach(parameters: AttachParameters): AttachReport;
   /** Closes the group: data stores get their trailers. All streams must have ended. */
@@ -384,8 +390,11 @@ export interface Binding {
     from: number,
     out: Uint8Array,
   ): { readonly bytes: number; readonly next: number };
-  /** Records that a checkpoint begins at this sequence; segments before the one before last may go. */
-  setCheckpoint(engine: EngineHandle, sequence: number, dropBefore: number): void;
+  /**
+   * Records that a checkpoint begins at this sequence; segments that lie before `dropBefore` go. Returns the
+   * first sequence that the log still gives.
+   */
+  setCheckpoint(engine: EngineHandle, sequence: number, dropBefore: number): number;
 
   // --- restore ---
   /** Rows of the chunks that hold [offset, offset + length) of a file, at most `rows` has room for. */
@@ -436,6 +445,7 @@ export interface Binding {
    * Begins an epoch of the cleaner: +1 in the superblock, durable. Returns it. Every fingerprint that a
    * look-up has answered "known" for, or that was stored, counts as touched in the epochs that its stream
    * lives in; what streams did that had ended before stays forgotten, because their commits are in the log.
+   * Marks that were opened before are of no use from then on.
    */
   beginEpoch(engine: EngineHandle): number;
   /** An empty mark for about so many chunks as there are. Memory: 10 bits a chunk, 24 bytes a node. */
@@ -450,60 +460,81 @@ export interface Binding {
   surveyStore(engine: EngineHandle, mark: MarkHandle, id: string): StoreSurvey;
   /**
    * Decides, in one critical section with all look-ups: chunks of the closed data store that are neither
-   * marked nor touched are hidden as dead from now on, and answered as absent; one bit each is set in `bits`
-   * (chunk i: byte i / 8, bit i % 8; room for all chunks, zeroed). In memory only: the caller logs it, or
-   * takes it back by revealChunks. BUSY: pinned by a stream from before the epoch; not closed.
+   * marked nor touched are hidden as dead from now on, and answered as absent. `bits` (chunk i: byte i / 8,
+   * bit i % 8; room for all chunks) gets all that are hidden as dead then, earlier ones included; the counts
+   * are of the new ones. In memory only: the caller logs it, or takes it back by revealChunks. A pin is no
+   * hindrance: what its stream relies on is touched. BUSY: not closed. INVALID: the mark was opened in an
+   * earlier epoch.
    */
   condemnStore(engine: EngineHandle, mark: MarkHandle, id: string, bits: Uint8Array): StoreSurvey;
-  /** Hides chunks (bit i of `bits`: chunk firstChunk + i) for the reason: after a start, or found damaged. */
+  /**
+   * Hides chunks (bit i of `bits`: chunk firstChunk + i, in the order of the trailer) for the reason: after a
+   * start, before any look-up, or found damaged. Of a data store in the trash, too. Copies elsewhere of
+   * damaged ones are found from then on. NOT_FOUND. INVALID: the data store has fewer chunks.
+   */
   hideChunks(engine: EngineHandle, id: string, reason: number, firstChunk: number, bits: Uint8Array): void;
-  /** Takes back what was hidden of a data store for that reason. NOT_FOUND: there is no such data store. */
+  /**
+   * Takes back what was hidden of a data store for that reason; behind the record that says so in the log:
+   * from then on streams rely on these chunks again. NOT_FOUND: there is no such data store.
+   */
   revealChunks(engine: EngineHandle, id: string, reason: number): void;
   /** The dead chunks of these data stores (24 bytes each, packed). 16 bytes a chunk. */
   openProbe(engine: EngineHandle, ids: Uint8Array): ProbeHandle;
   probeRoots(engine: EngineHandle, probe: ProbeHandle, roots: Uint8Array, rootCount: number): void;
   /**
-   * Reads the blockmap records of one data store in the order of the file, and takes the nodes that are
-   * missing; call it for all data stores, and again while missingCount falls. Uses neither view nor index.
+   * Reads the records of one data store that hold missing nodes, in the order of the file and again while
+   * that finds children, and takes the nodes; call it for all data stores, and again while missingCount
+   * falls. Uses neither view nor index; the index only says where a hit's other copy may be, which its table
+   * has to confirm.
    */
   probeStore(engine: EngineHandle, probe: ProbeHandle, id: string): ProbeReport;
   probeReport(engine: EngineHandle, probe: ProbeHandle): ProbeReport;
   closeProbe(engine: EngineHandle, probe: ProbeHandle): void;
   /**
    * Copies chunks of a condemned data store that are not dead and have no other copy into new data stores,
-   * from chunk `from` on, about bytesMax plain bytes; each is read past its seal, its fingerprint checked, and
-   * sealed anew under the active key. Found at their new place at once, durable after sync.
+   * from chunk `from` on, about bytesMax plain bytes; each is read past its seal, its fingerprint checked,
+   * and sealed anew under the active key. Found at their new place at once, durable after sync.
    */
   copyForward(engine: EngineHandle, id: string, from: number, bytesMax: number): CopyReport;
   /**
-   * Moves an emptied data store's file to trash/, durably; when that was done before, nothing. BUSY: pinned.
-   * INVALID: a chunk of it that is not hidden as dead has no other copy.
+   * Moves an emptied data store's file to trash/, durably; when that was done before, makes sure that it is
+   * durable. Syncs what was appended before it looks for the copies, each in its data store's own table.
+   * BUSY: pinned, or not closed. INVALID: a chunk of it that is not hidden as dead has no other copy. IO: the
+   * engine stops.
    */
   trashStore(engine: EngineHandle, id: string): void;
-  /** Brings it back, all chunks of it found again. NOT_FOUND: it is not in the trash. */
+  /**
+   * Brings it back, all chunks of it found again; those that were hidden stay so until revealChunks.
+   * NOT_FOUND: it is not in the trash.
+   */
   untrashStore(engine: EngineHandle, id: string): void;
   /** Unlinks it from trash/, durably; when it is gone already, nothing. INVALID: it is not in the trash. */
   reclaimStore(engine: EngineHandle, id: string): void;
   /** Data stores in trash/, hex. */
   listTrash(engine: EngineHandle): string[];
   /**
-   * The data store (24 bytes each into `ids`, zeros: none) that a read of these fingerprints (32 bytes each)
-   * would go to; every table is searched. Never one in the trash.
+   * A data store (24 bytes each into `ids`, zeros: none) that has these fingerprints (32 bytes each), not
+   * hidden: the one that a read would go to, else any; every table is searched. Never one in the trash.
    */
   locateChunks(engine: EngineHandle, fingerprints: Uint8Array, count: number, ids: Uint8Array): void;
   /**
-   * The last resort of a read whose chunks are nowhere: are they in the trash? Those that are can be read from
-   * then on, counted in EngineCounters.trashReads: the cleaner was wrong and has to stop. Returns how many.
+   * The last resort of a read whose chunks are nowhere: every table is searched, those of the trash last.
+   * Returns how many can be read from then on. Those that only the trash has are counted in
+   * EngineCounters.trashReads: the cleaner was wrong and has to stop.
    */
   rescueChunks(engine: EngineHandle, fingerprints: Uint8Array, count: number): number;
 
   // --- scrub ---
-  /** As verifyDataStore, for records from the one that holds chunk `from` on, about bytesMax stored bytes. */
+  /**
+   * As verifyDataStore, for records from the one that holds chunk `from` on, about bytesMax stored bytes and
+   * at least one record. NOT_FOUND.
+   */
   scrubStore(engine: EngineHandle, id: string, from: number, bytesMax: number): ScrubReport;
   /**
    * Stores bytes of chunks that a copy elsewhere has given, one after another in `bytes`, rows as readRecords
    * takes them: fingerprints are checked (CORRUPT: one does not fit, nothing is stored), then they are
-   * compressed, sealed, appended and found at their new place. Durable after sync. Returns how many.
+   * compressed, sealed, appended and found at their new place; the rows' states do not matter. Durable after
+   * sync. Returns how many.
    */
   admitRecords(engine: EngineHandle, rows: Uint8Array, rowCount: number, bytes: Uint8Array): number;
 

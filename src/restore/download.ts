@@ -7,18 +7,19 @@
  * Main thread only.
  */
 import { assert } from '../base/assert.js';
-import { asStoreError, StoreError } from '../base/errors.js';
+import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import {
   CHUNK_SIZE_MAX,
   READ_AHEAD_FREE_SHARE,
   READ_AHEAD_SEGMENTS,
   SEGMENT_SIZE_MAX,
 } from '../base/limits.js';
+import { DigestCheck } from '../catalog/digest-check.js';
+import { PlaceSearch } from '../catalog/place-search.js';
+import { type RowPart, RowWindow } from '../catalog/row-window.js';
 import type { FileRecord, OpenGroup } from '../catalog/types.js';
+import { type BlockmapRoot, FINGERPRINT_SIZE, ROW_SIZE } from '../native/binding.js';
 import type { Slab } from '../workers/slabs.js';
-import { DigestCheck } from './digest-check.js';
-import { hintRows, lostRow } from './places.js';
-import { type RowPart, RowWindow } from './row-window.js';
 
 export interface ByteRange {
   readonly offset: number;
@@ -38,6 +39,8 @@ const SLAB_OFFSET = CHUNK_SIZE_MAX;
 export class Download {
   readonly #group: OpenGroup;
   readonly #range: ByteRange;
+  /** This read's own, among the group's open ones. */
+  readonly #map: BlockmapRoot;
   readonly #rows: RowWindow;
   /** Of whole files only: no digest of a part was stored. */
   readonly #check: DigestCheck | undefined;
@@ -71,7 +74,9 @@ export class Download {
     this.#group = group;
     this.#range = range;
     this.#unplanned = range.length;
-    this.#rows = new RowWindow(group, file.map, range);
+    this.#map = { ...file.map };
+    group.openReads.add(this.#map);
+    this.#rows = new RowWindow(group, this.#map, range);
     this.#check = range.length === file.size ? new DigestCheck(group.lane, file) : undefined;
   }
 
@@ -110,6 +115,7 @@ export class Download {
       slab.release();
     }
     await this.#digested.catch(noValue);
+    this.#group.openReads.delete(this.#map);
     this.#check?.drop();
   }
 
@@ -187,13 +193,15 @@ export class Download {
         const { engine, lane } = this.#group;
         const { map } = this.#rows;
         const { rows, bytes } = slab;
-        const whole = await lane.call('readWhole', engine, map, offset, length, rows, bytes, SLAB_OFFSET);
-        if (whole.rows.unresolved === undefined) {
+        const call = lane.call('readWhole', engine, map, offset, length, rows, bytes, SLAB_OFFSET);
+        // What is damaged, the single verbs find out.
+        const whole = await call.catch(unlessCorrupt);
+        if (whole !== undefined && whole.rows.unresolved === undefined) {
           this.#rows.accept(whole.rows, rows);
           return whole.read?.unresolvedCount === 0;
         }
       }
-      await this.#rows.refill(slab.rows);
+      await this.#reporting(() => this.#rows.map.root, this.#rows.refill(slab.rows));
       return false;
     } finally {
       this.#isRefilling = false;
@@ -201,10 +209,21 @@ export class Download {
   }
 
   async #read(slab: Slab, part: RowPart): Promise<void> {
-    if (await this.#readResident(slab, part)) return;
-    await hintRows(this.#group, slab.rows, part.rowCount);
-    if (await this.#readResident(slab, part)) return;
-    throw lostRow(slab.rows, part.rowCount);
+    const search = new PlaceSearch(this.#group);
+    const fingerprints = () => fingerprintsOf(slab.rows, part.rowCount);
+    while (!(await this.#reporting(fingerprints, this.#readResident(slab, part)))) {
+      await search.rows(slab.rows, part.rowCount);
+    }
+  }
+
+  /** Damage that a read meets is told to scrub: it is one of these, or a node below them. */
+  async #reporting<T>(fingerprints: () => Uint8Array, read: Promise<T>): Promise<T> {
+    try {
+      return await read;
+    } catch (thrown) {
+      if (hasCode(thrown, 'CORRUPT')) this.#group.reportDamage(fingerprints());
+      throw thrown;
+    }
   }
 
   /** False: some rows' places are not resident. */
@@ -249,3 +268,16 @@ export class Download {
 }
 
 function noValue(): void {}
+
+function unlessCorrupt(thrown: unknown): undefined {
+  if (!hasCode(thrown, 'CORRUPT')) throw thrown;
+}
+
+function fingerprintsOf(rows: Uint8Array, rowCount: number): Uint8Array {
+  const fingerprints = new Uint8Array(rowCount * FINGERPRINT_SIZE);
+  for (let row = 0; row < rowCount; row += 1) {
+    const from = row * ROW_SIZE;
+    fingerprints.set(rows.subarray(from, from + FINGERPRINT_SIZE), row * FINGERPRINT_SIZE);
+  }
+  return fingerprints;
+}

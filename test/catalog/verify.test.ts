@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { PlaceFiller } from '../../src/catalog/place-filler.js';
 import { doneKey, placeKey } from '../../src/catalog/places.js';
 import { rebuildViews } from '../../src/catalog/rebuild.js';
-import { verifySystem } from '../../src/catalog/verify.js';
+import { type VerifyProgress, verifySystem } from '../../src/catalog/verify.js';
 import { FakeDisk } from '../support/fake-log.js';
 import { draft, openCatalog } from '../support/open-catalog.js';
 
@@ -40,13 +40,74 @@ test('a file whose chunk is in no data store is named', async () => {
   ]);
 });
 
-test('a damaged record is named with its data store and the files that need it', async () => {
-  const { catalog, disk } = await filled();
-  disk.dataStores.set(STORE, new Uint8Array(64));
+/** What the double has as the fingerprint of the only chunk of a draft with that seed. */
+function chunkOf(seed: number): Uint8Array {
+  return Uint8Array.from({ length: 32 }, (_, index) => (index === 0 ? seed : 0));
+}
+
+test('a damaged record is named with its data store and its files, until there is a copy', async () => {
+  const { catalog, disk, events } = await filled();
+  disk.dataStores.set(STORE, new Uint8Array([...chunkOf(7), ...chunkOf(1)]));
   disk.damagedRoots.add(1);
-  const { damages } = await verifySystem(catalog, { isFull: true });
-  expect(damages.map(damage => damage.what)).toEqual([`data store ${STORE}`, 'file c/one']);
   expect((await verifySystem(catalog, { isFull: false })).damages).toEqual([]);
+  for (const isFull of [true, true]) {
+    const { damages } = await verifySystem(catalog, { isFull });
+    expect(damages.map(damage => damage.what)).toEqual([`data store ${STORE}`, 'file c/one']);
+  }
+  // In quarantine the files that need it are named without reading records, too, and it is said once.
+  const { damages } = await verifySystem(catalog, { isFull: false });
+  expect(damages.map(damage => damage.what)).toEqual(['file c/one']);
+  expect(disk.hidden).toEqual(new Set([`${STORE}/2/1`]));
+  expect(events.filter(({ level }) => level === 'error')).toHaveLength(1);
+  disk.dataStores.set('cd'.repeat(24), chunkOf(1));
+  disk.damagedRoots.clear();
+  expect(await verifySystem(catalog, { isFull: false })).toMatchObject({
+    damages: [],
+    healed: [{ what: 'quarantine', reason: expect.stringMatching(/^1 chunks/) }],
+  });
+});
+
+test('a damaged record of which nothing is needed is no damage', async () => {
+  const { catalog, disk } = await filled();
+  disk.dataStores.set(STORE, chunkOf(9));
+  disk.damagedRoots.add(9);
+  expect(await verifySystem(catalog, { isFull: true })).toMatchObject({
+    damages: [],
+    healed: [{ what: `data store ${STORE}` }],
+  });
+});
+
+test('a data store and a file that go in the middle of it are no damage', async () => {
+  const { catalog, disk } = await filled();
+  disk.dataStores.set(STORE, chunkOf(7));
+  const release = disk.hold('scrubStore');
+  const verifying = verifySystem(catalog, { isFull: true });
+  while (!disk.calls.includes('scrubStore')) await new Promise(resolve => setImmediate(resolve));
+  disk.dataStores.delete(STORE);
+  const releaseRows = disk.hold('findRows');
+  release();
+  while (!disk.calls.includes('findRows')) await new Promise(resolve => setImmediate(resolve));
+  await catalog.deleteFile('c', 'one');
+  disk.lostRoots.add(1);
+  releaseRows();
+  expect(await verifying).toMatchObject({ damages: [], dataStores: 0 });
+});
+
+test('verify tells how far it is, and ends when it is given up', async () => {
+  const { catalog, disk } = await filled();
+  disk.dataStores.set(STORE, new Uint8Array(5 * 32).fill(7));
+  const told: string[] = [];
+  const onProgress = ({ stage, done, total }: VerifyProgress) => void told.push(`${stage} ${done}/${total}`);
+  await verifySystem(catalog, { isFull: true, onProgress });
+  const steps = [0, 128, 256, 320].map(bytes => `data stores ${bytes}/320`);
+  expect(told).toEqual([...steps, 'files 0/2', 'files 1/2']);
+  const abort = new AbortController();
+  const given = verifySystem(catalog, {
+    isFull: true,
+    signal: abort.signal,
+    onProgress: () => abort.abort(),
+  });
+  await expect(given).rejects.toMatchObject({ code: 'CANCELLED' });
 });
 
 test('a view that has lost a file is named', async () => {
@@ -81,7 +142,7 @@ test('rebuild makes the view anew from log and data stores, whatever was in it',
   await view.batch([{ type: 'put', key: Buffer.from('f\0\0\0\x01ghost'), value: Buffer.from('ghost') }]);
   const reports = await rebuildViews({ context, dataDirectory: '/data', group: 'DefaultGroup' });
   expect(reports).toEqual([
-    { group: 'DefaultGroup', records: 4, containers: 1, files: 2, dataStores: 1, fingerprints: 10 },
+    { group: 'DefaultGroup', records: 5, containers: 1, files: 2, dataStores: 1, fingerprints: 10 },
   ]);
   const { catalog: again } = await openCatalog(disk);
   expect((await again.listFiles('c', {})).files).toEqual(before);

@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { jobLine } from '../../src/cli/job-watch.js';
 import { type CommandResult, runGranary } from '../support/server.js';
 import { answerJson, type Responder, StubServer } from '../support/stub-server.js';
 
@@ -58,7 +59,19 @@ describe('exit codes', () => {
   });
 
   test('help is 0 and every command shows an example or its flags', async () => {
-    const commands = ['serve', 'put', 'get', 'ls', 'stat', 'rm', 'stats', 'verify', 'rebuild', 'inspect'];
+    const commands = [
+      'serve',
+      'put',
+      'get',
+      'ls',
+      'stat',
+      'rm',
+      'stats',
+      'verify',
+      'rebuild',
+      'inspect',
+      'scrub',
+    ];
     for (const command of commands) {
       const result = await runGranary([command, '--help']);
       expect([command, result.code]).toEqual([command, 0]);
@@ -93,6 +106,54 @@ describe('exit codes', () => {
     expect(result.code).toBe(1);
     expect(result.stdout).toContain('damaged: g: data store ab: seal');
     expect(JSON.parse(stub!.asked[0]!.body.toString())).toEqual({ full: true });
+  });
+});
+
+describe('scrub', () => {
+  const counts = {
+    ...{ group: 'g', bytesRead: 4096, filesRead: 2, quarantinedChunks: 8, healedChunks: 0 },
+    ...{ repairedChunks: 1, lostChunks: 7, damagedFiles: 2, names: ['c/a', 'c/b\u0007'] },
+  };
+
+  test('run is 1 when files are damaged, and names them', async () => {
+    const result = await run(
+      (_asked, response) => answerJson(response, 200, [counts]),
+      [...['scrub', 'run', '--group', 'g']],
+    );
+    expect(result.code).toBe(1);
+    expect(result.stdout).toBe(
+      'damaged: g: c/a\ndamaged: g: c/b\\u0007\n' +
+        'g: 2 files are damaged (4.00 KiB and 2 whole files read, ' +
+        '8 chunks put into quarantine, 1 repaired)\n',
+    );
+    expect(stub!.asked[0]).toMatchObject({ method: 'POST', url: '/api/v1/scrub' });
+    expect(JSON.parse(stub!.asked[0]!.body.toString())).toEqual({ group: 'g' });
+    // Not a terminal: nobody asks how far it is.
+    expect(stub!.asked).toHaveLength(1);
+  });
+
+  test('status is one JSON document with --json, and a field a line without', async () => {
+    const status = {
+      ...{ ...counts, roundPercent: 40, roundStarted: '2026-01-01T00:00:00.000Z', unreadDataStores: 3 },
+      ...{ checkedVersion: 7, lastVersion: 9 },
+    };
+    const answer: Responder = (_asked, response) => answerJson(response, 200, [status]);
+    const asJson = await run(answer, ['scrub', 'status', '--json']);
+    expect(JSON.parse(asJson.stdout)).toEqual([status]);
+    stub!.stop();
+    const asText = await run(answer, ['scrub', 'status']);
+    expect(asText.stdout).toMatch(/^records +40 % since 2026-.*never$/m);
+    expect(asText.stdout).toMatch(/^whole files +read up to version 7 of 9$/m);
+    expect(asText.code).toBe(0);
+  });
+
+  test('a line of progress has share, amount and rate, in bytes where bytes are read', () => {
+    const line = (stage: string, rate?: number) =>
+      jobLine('verify', { group: 'g', stage, done: 1024 ** 2, total: 4 * 1024 ** 2 }, rate);
+    expect(line('data stores', 2048)).toBe(
+      'verify  g  data stores  25.0 %  1.00 MiB of 4.00 MiB  2.00 KiB/s',
+    );
+    expect(line('files')).toBe('verify  g  files  25.0 %  1048576 of 4194304');
   });
 });
 

@@ -1,25 +1,14 @@
 /**
  * The data volume fills up: 507, deletes go on, nothing acknowledged is lost, and freeing space brings the
- * service back without a restart. On a small ext4 image where a loop device is to be had, else on a small
- * tmpfs; both need root.
+ * service back without a restart.
  */
-import { execFileSync } from 'node:child_process';
-import {
-  closeSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { contentOf, Ledger, seededBytes } from '../support/ledger.js';
 import { serverProblems } from '../support/load.js';
 import { TestServer } from '../support/server.js';
+import { SmallVolume } from '../support/small-volume.js';
 
 const MIB = 1024 * 1024;
 const VOLUME_SIZE = 160 * MIB;
@@ -27,34 +16,14 @@ const BALLAST_SIZE = 48 * MIB;
 /** Longer than any try should take. */
 const TRIES_MAX = 200;
 
-let folder: string;
+let volume: SmallVolume;
 let mount: string;
 let server: TestServer;
 const ledger = new Ledger();
 
-function run(program: string, ...parameters: string[]): void {
-  execFileSync(program, parameters, { stdio: 'pipe' });
-}
-
-function mountVolume(): void {
-  const image = join(folder, 'image');
-  const file = openSync(image, 'w');
-  ftruncateSync(file, VOLUME_SIZE);
-  closeSync(file);
-  try {
-    run('mkfs.ext4', '-q', '-F', '-m', '0', image);
-    run('mount', '-o', 'loop', image, mount);
-  } catch {
-    // No loop device here.
-    run('mount', '-t', 'tmpfs', '-o', `size=${VOLUME_SIZE}`, 'granary-test', mount);
-  }
-}
-
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'granary-full-'));
-  mount = join(folder, 'volume');
-  mkdirSync(mount);
-  mountVolume();
+  volume = new SmallVolume(VOLUME_SIZE);
+  mount = volume.mount;
   // What goes when space has to return: the cleaner is not what is tested here.
   writeFileSync(join(mount, 'ballast'), Buffer.alloc(BALLAST_SIZE, 1));
   server = await TestServer.start({ data: join(mount, 'data') });
@@ -64,8 +33,7 @@ afterAll(async () => {
   try {
     await server?.dispose();
   } finally {
-    run('umount', mount);
-    rmSync(folder, { recursive: true });
+    volume?.close();
   }
 });
 
@@ -92,23 +60,6 @@ async function remove(path: string): Promise<void> {
   ledger.acknowledge(`c/${path}`);
 }
 
-/** Writes whatever there is room for, as somebody else on the volume would. */
-function fillVolume(name: string): void {
-  const file = openSync(join(mount, name), 'w');
-  try {
-    for (let size = MIB; size >= 4096; ) {
-      try {
-        writeFileSync(file, Buffer.alloc(size, 1));
-      } catch {
-        size /= 2;
-      }
-    }
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
 test('while backups fill it: 507 and nothing half there, until space returns', async () => {
   let status = 0;
   let count = 0;
@@ -123,7 +74,7 @@ test('while backups fill it: 507 and nothing half there, until space returns', a
 });
 
 test('while others have the last block, deletes and restores go on and puts are refused', async () => {
-  fillVolume('foreign');
+  volume.fill('foreign');
   let status = 201;
   // A data store may have space that it has reserved before.
   for (let at = 0; at < 20 && status === 201; at += 1)
@@ -146,7 +97,7 @@ test('freed space brings the service back without a restart', async () => {
 });
 
 test('a full volume is no damage: a restart finds all of it', async () => {
-  fillVolume('foreign');
+  volume.fill('foreign');
   await remove('back');
   await server.kill9();
   rmSync(join(mount, 'foreign'));

@@ -1,5 +1,7 @@
 /** Administration routes, who may call them, and what is said about them. */
+import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { StoreError } from '../../src/base/errors.js';
 import { AUTH_FAILURES_MAX } from '../../src/base/limits.js';
 import { ACCESS, hashToken, makeToken, ROLES } from '../../src/front/auth.js';
 import { routeId } from '../../src/front/route.js';
@@ -179,6 +181,81 @@ describe('reports', () => {
       full: true,
       damages: [],
     });
+  });
+
+  test('how far a named check is can be asked by its own user, while it runs', async () => {
+    let end = (): void => {};
+    const isEnded = new Promise<void>(resolve => {
+      end = resolve;
+    });
+    const step = { group: 'g', stage: 'files', done: 1, total: 3 };
+    const other = await new FrontServer('uWebSockets.js', {
+      async verify({ onProgress }) {
+        onProgress?.(step);
+        await isEnded;
+        return {};
+      },
+    }).listen();
+    const headers = { 'x-granary-job': 'j', 'content-type': 'application/json' };
+    const verifying = other.call('POST', '/api/v1/verify', { headers, body: '{}' });
+    let asked = await other.call('GET', '/api/v1/jobs/j');
+    while (asked.status === 404) asked = await other.call('GET', '/api/v1/jobs/j');
+    expect(asked.json).toEqual(step);
+    expect((await other.call('GET', '/api/v1/jobs/j', { token: 'operator' })).status).toBe(404);
+    end();
+    expect((await verifying).status).toBe(200);
+    expect((await other.call('GET', '/api/v1/jobs/j')).status).toBe(404);
+    await other.server.stop(0);
+  });
+
+  test.each(['uWebSockets.js', 'node:http'] as const)(
+    'a check whose client has gone is given up (%s)',
+    async kind => {
+      const given: AbortSignal[] = [];
+      const wait = async ({ signal }: { signal?: AbortSignal | undefined }) => {
+        given.push(signal!);
+        await new Promise(resolve => signal!.addEventListener('abort', resolve));
+        throw new StoreError('CANCELLED', 'given up');
+      };
+      const scrub = { run: wait, status: async () => [] };
+      const other = await new FrontServer(kind, { verify: wait, scrub }).listen();
+      for (const path of ['/api/v1/verify', '/api/v1/scrub']) {
+        const call = request({
+          port: other.port,
+          method: 'POST',
+          path,
+          headers: { authorization: 'Bearer admin' },
+        });
+        call.on('error', () => undefined);
+        call.end();
+        const before = given.length;
+        while (given.length === before) await new Promise(resolve => setTimeout(resolve, 5));
+        call.destroy();
+        while (!given.at(-1)!.aborted) await new Promise(resolve => setTimeout(resolve, 5));
+      }
+      expect(given.map(({ aborted }) => aborted)).toEqual([true, true]);
+      await other.server.stop(0);
+    },
+  );
+
+  test('metrics tell what scrub has read and found, by group', async () => {
+    const figures = {
+      ...{
+        group: 'g',
+        bytesRead: 5,
+        filesRead: 6,
+        roundPercent: 7,
+        unreadDataStores: 0,
+        quarantinedChunks: 8,
+      },
+      ...{ healedChunks: 1, repairedChunks: 2, lostChunks: 3, damagedFiles: 4 },
+    };
+    const scrub = { run: async () => [], status: async () => [figures] };
+    const other = await new FrontServer('node:http', { scrub }).listen();
+    const text = (await other.call('GET', '/metrics')).body.toString();
+    expect(text).toContain('granary_scrub_quarantined_chunks{group="g"} 8');
+    expect(text).toContain('granary_scrub_damaged_files{group="g"} 4');
+    await other.server.stop(0);
   });
 
   test('the system tells what it is', async () => {

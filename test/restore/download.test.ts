@@ -223,6 +223,27 @@ describe('places that are not resident', () => {
     expectAllGivenBack(group);
   });
 
+  test('what only the trash holds is read from there, and nothing else is asked of it', async () => {
+    for (const isInView of [false, true]) {
+      const group = localGroup(8);
+      const bytes = bytesOf(4, 9 * MIB);
+      const file = await stored(group, bytes);
+      const all = [...group.fake.resident, Buffer.from(file.map.root).toString('hex')];
+      const wanted = [all[100]!, all[500]!, all.at(-1)!];
+      forget(group, file, at => !isInView && (at === 100 || at === 500));
+      for (const name of wanted) group.fake.trash.add(name);
+      const hintPlaces = group.fake.hintPlaces.bind(group.fake);
+      group.fake.hintPlaces = (engine, ids) => {
+        hintPlaces(engine, ids);
+        for (const name of wanted) if (group.fake.trash.has(name)) group.fake.resident.delete(name);
+      };
+      expect((await readAll(group, file)).equals(bytes)).toBe(true);
+      expect(group.fake.rescued).toBeGreaterThanOrEqual(2);
+      expect(group.reported).toEqual([]);
+      expectAllGivenBack(group);
+    }
+  });
+
   test('a blockmap node that is in no data store is CORRUPT', async () => {
     const group = localGroup(8);
     const file = await stored(group, bytesOf(4, 50_000));
@@ -250,6 +271,18 @@ describe('damage', () => {
     await expect(download.next()).rejects.toMatchObject({ code: 'CORRUPT' });
     await download.close();
     expectAllGivenBack(group);
+  });
+
+  test('a damaged chunk is among those that are reported, of a short file as of a long one', async () => {
+    for (const size of [50_000, 9 * MIB]) {
+      const group = localGroup(8);
+      const file = await stored(group, bytesOf(5, size));
+      const damaged = [...group.fake.resident][3]!;
+      group.fake.corrupt.add(damaged);
+      await expect(readAll(group, file)).rejects.toMatchObject({ code: 'CORRUPT' });
+      expect(group.reported.map(packed => Buffer.from(packed).toString('hex')).join()).toContain(damaged);
+      expectAllGivenBack(group);
+    }
   });
 
   test('the last bytes of a file are held back when any stored digest does not agree', async () => {

@@ -73,7 +73,7 @@ function flip(disk: DiskHandle, next: (bound: number) => number): string {
 }
 
 async function outcome({ lane, disk, ledger }: Flips): Promise<string[]> {
-  const system = await openSystem({ lane, disk, clock: new StillClock() });
+  const { system } = await openSystem({ lane, disk, clock: new StillClock() });
   const problems: string[] = [];
   try {
     for (const name of ledger.paths) {

@@ -4,7 +4,9 @@
  */
 
 import { StoreError } from '../../src/base/errors.js';
+import { Cleaners } from '../../src/cleaner/cleaners.js';
 import { binding, type DiskHandle } from '../../src/native/binding.js';
+import { Scrubs } from '../../src/scrub/scrubs.js';
 import type { KvOperation, KvRange, KvStore } from '../../src/view/kv.js';
 import type { MemoryStore } from '../../src/view/memory-store.js';
 import type { LaneVerb } from '../../src/workers/verbs.js';
@@ -100,22 +102,38 @@ export interface Opening {
   readonly lane: DirectLane;
   readonly disk: DiskHandle;
   readonly clock: StillClock;
+  /** Payload bytes of log between checkpoints that are written by themselves; by default there are none. */
+  readonly checkpointInterval?: number;
 }
 
-export function openSystem({ lane, disk, clock }: Opening): Promise<WholeSystem> {
-  return WholeSystem.open({
+/** A system that runs, with the flows that main.ts would give it. */
+export interface Running {
+  readonly system: WholeSystem;
+  readonly cleaners: Cleaners;
+  readonly scrubs: Scrubs;
+}
+
+export async function openSystem({ lane, disk, clock, checkpointInterval }: Opening): Promise<Running> {
+  const context = { clock, disk, onEvent: () => undefined };
+  // Few names a pass, so that the second mark needs several.
+  const cleaners = new Cleaners(context, { namesMax: 5 });
+  const scrubs = new Scrubs(context);
+  const system = await WholeSystem.open({
     lane,
     disk,
     directory: DATA,
     unlock: { keyFile: SECRETS.keyFile },
     context: {
       clock,
+      services: [cleaners.make, scrubs.serve],
       engineBounds: SMALL_BOUNDS,
       reserveSize: 4096,
-      checkpointInterval: 4096,
+      checkpointInterval: checkpointInterval ?? 2 ** 30,
       checkpointBatch: 1024,
     },
   });
+  cleaners.use(system.catalog);
+  return { system, cleaners, scrubs };
 }
 
 /** A moment of a run: copies of the disk with all that is not synced, and of the views. */

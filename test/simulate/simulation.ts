@@ -7,7 +7,6 @@
  * The same seed and steps give the same run: order, ids, keys, time and faults all follow from them.
  */
 import { createHash } from 'node:crypto';
-import { writeCheckpoint } from '../../src/catalog/checkpoint.js';
 import { binding, type DiskHandle } from '../../src/native/binding.js';
 import { DirectLane } from '../support/direct-lane.js';
 import { contentOf, Ledger, seededBytes, seededNumbers } from '../support/ledger.js';
@@ -20,6 +19,7 @@ import {
   DATA,
   Moment,
   openSystem,
+  type Running,
   ScheduledLane,
   SECRETS,
   VIEW_FATES,
@@ -36,6 +36,8 @@ export interface Counts {
   ioFaults: number;
   corruptions: number;
   operations: number;
+  /** Of the cleaner. */
+  cycles: number;
   lost: number;
   partial: number;
   resurrected: number;
@@ -51,7 +53,7 @@ export interface Outcome {
 
 export function noCounts(): Counts {
   return {
-    ...{ steps: 0, crashStates: 0, interleavings: 0, ioFaults: 0, corruptions: 0, operations: 0 },
+    ...{ steps: 0, crashStates: 0, interleavings: 0, ioFaults: 0, corruptions: 0, operations: 0, cycles: 0 },
     ...{ lost: 0, partial: 0, resurrected: 0 },
   };
 }
@@ -60,6 +62,8 @@ const CONTAINERS = ['c', 'd'];
 const NAMES = ['a', 'a/b', 'b', '\u{ffee}', '\u{1f600}', 'dir/x', 'dir/y', 'z'];
 const FLOWS_MAX = 3;
 const DAY_MS = 86_400_000;
+/** A checkpoint every few dozen commits. */
+const CHECKPOINT_INTERVAL = 4096;
 
 export class Simulation {
   readonly #seed: number;
@@ -75,7 +79,7 @@ export class Simulation {
   #lane: ScheduledLane;
   #disk: DiskHandle = binding().diskCreate();
   #ledger = new Ledger();
-  #system!: WholeSystem;
+  #running!: Running;
   #oldViews: Views = new Map();
   #isFaulty = false;
   #overlaps = 0;
@@ -135,10 +139,11 @@ export class Simulation {
     else if (dice < 128) await this.#loseFlips();
     else if (dice < 130) await this.#losePower();
     else if (dice < 132) await this.#restart();
-    else if (dice < 137) this.#startFlow('checkpoint', () => this.#checkpoint());
-    else if (dice < 140) await this.#passTime();
-    else if (dice < 143) this.#planFault();
-    else if (dice < 145) this.#oldViews = await copyOfViews(this.#lane.views);
+    else if (dice < 138) this.#startFlow('clean', () => this.#clean());
+    else if (dice < 140) this.#startFlow('scrub', () => this.#scrub());
+    else if (dice < 146) await this.#passTime();
+    else if (dice < 149) this.#planFault();
+    else if (dice < 151) this.#oldViews = await copyOfViews(this.#lane.views);
     else await this.#scheduler.step();
   }
 
@@ -242,8 +247,24 @@ export class Simulation {
     }
   }
 
-  async #checkpoint(): Promise<void> {
-    await writeCheckpoint(this.#system.context, this.#system.catalog.openedGroup('g'));
+  /** A brake is wrong, whatever the disk does; other failures only while nothing is wrong with the disk. */
+  async #clean(): Promise<void> {
+    const lane = this.#lane;
+    const { outcome, failure, figures } = await this.#running.cleaners.of('g').runCycle();
+    this.#trace(`cycle ${outcome} ${JSON.stringify(figures)}`);
+    this.#counts.cycles += 1;
+    const isExcused = this.#isFaulty || lane.isDead || outcome === 'cancelled';
+    if (outcome === 'done' || (isExcused && outcome !== 'braked')) return;
+    this.#problems.push(`a cycle of the cleaner ended ${outcome}: ${failure ?? ''}`);
+  }
+
+  async #scrub(): Promise<void> {
+    const lane = this.#lane;
+    const [report] = await this.#running.scrubs.run({ group: 'g' });
+    const { damagedRecords, lostChunks, damagedFiles } = report!;
+    const found = damagedRecords + lostChunks + damagedFiles;
+    if (found === 0 || this.#isFaulty || lane.isDead) return;
+    this.#problems.push(`scrub finds damage where there is none: ${JSON.stringify(report)}`);
   }
 
   // --- what happens to the machine ---
@@ -361,9 +382,18 @@ export class Simulation {
 
   // --- parts ---
 
+  get #system(): WholeSystem {
+    return this.#running.system;
+  }
+
   async #open(): Promise<void> {
-    const opening = { lane: this.#lane, disk: this.#disk, clock: this.#clock };
-    this.#system = await this.#drive(openSystem(opening));
+    const opening = {
+      lane: this.#lane,
+      disk: this.#disk,
+      clock: this.#clock,
+      checkpointInterval: CHECKPOINT_INTERVAL,
+    };
+    this.#running = await this.#drive(openSystem(opening));
     if (this.#overlaps > 1) this.#counts.interleavings += 1;
     this.#overlaps = 0;
   }
@@ -373,7 +403,10 @@ export class Simulation {
   }
 
   async #rest(): Promise<void> {
-    while (this.#flows.size > 0) await this.#scheduler.step();
+    while (this.#flows.size > 0) {
+      // What rests, rests by the clock.
+      if (!(await this.#scheduler.step())) this.#clock.advance(1000);
+    }
     await this.#scheduler.rest();
   }
 

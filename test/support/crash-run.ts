@@ -7,10 +7,19 @@
  * all that is not synced. Each copy then loses power in several ways. Faults: the workload runs once for
  * each, up to where the operation fails and on from there.
  */
+import { StoreError } from '../../src/base/errors.js';
 import { writeCheckpoint } from '../../src/catalog/checkpoint.js';
 import { binding, type DiskHandle } from '../../src/native/binding.js';
 import type { KvStore } from '../../src/view/kv.js';
-import { copyOfViews, DATA, openSystem, SECRETS, VIEW_FATES, type Views } from '../simulate/machine.js';
+import {
+  copyOfViews,
+  DATA,
+  openSystem,
+  type Running,
+  SECRETS,
+  VIEW_FATES,
+  type Views,
+} from '../simulate/machine.js';
 import { recoveryProblems } from '../simulate/recovery.js';
 import { DirectLane } from './direct-lane.js';
 import { contentOf, Ledger, seededBytes, seededNumbers } from './ledger.js';
@@ -77,7 +86,7 @@ export class CrashRun {
   readonly ledger: Ledger;
   /** Called whenever the ledger has changed. */
   noted: () => void = () => undefined;
-  #system: WholeSystem | undefined;
+  #running: Running | undefined;
 
   constructor(lane: DirectLane, disk: DiskHandle, ledger: Ledger) {
     this.lane = lane;
@@ -86,11 +95,11 @@ export class CrashRun {
   }
 
   get system(): WholeSystem {
-    return this.#system!;
+    return this.#running!.system;
   }
 
   async open(): Promise<void> {
-    this.#system = await openSystem({ lane: this.lane, disk: this.disk, clock: this.clock });
+    this.#running = await openSystem({ lane: this.lane, disk: this.disk, clock: this.clock });
   }
 
   async restart(): Promise<void> {
@@ -116,6 +125,18 @@ export class CrashRun {
     await this.#do(`${container}/${path}`, undefined, remove);
   }
 
+  /** What was put with these bytes, and deleted, is there again. */
+  async restoreFromBin(path: string, seed: number, size: number): Promise<void> {
+    const restore = (): Promise<unknown> => this.system.catalog.restoreFromBin('c', path);
+    await this.#do(`c/${path}`, contentOf(seededBytes(seed, size)), restore);
+  }
+
+  /** A deletion of it is refused as LOCKED. */
+  async isKept(path: string): Promise<void> {
+    const code = await this.system.catalog.deleteFile('c', path).then(() => 'done', codeOf);
+    if (code !== 'LOCKED' && code !== 'IO') throw new Error(`${path} is kept, and its deletion: ${code}`);
+  }
+
   /** Removes a container with its files, all of which are on their way out at once. */
   async removeContainer(name: string): Promise<void> {
     const paths = this.ledger.paths.filter(path => path.startsWith(`${name}/`));
@@ -129,6 +150,18 @@ export class CrashRun {
 
   async checkpoint(): Promise<void> {
     await writeCheckpoint(this.system.context, this.system.catalog.openedGroup('g'));
+  }
+
+  /** One cycle of the cleaner; a brake is wrong whatever the disk does. Throws what ended it. */
+  async clean(): Promise<void> {
+    const { outcome, failure } = await this.#running!.cleaners.of('g').runCycle();
+    if (outcome === 'braked') throw new Error(`the brake was pulled: ${failure}`);
+    if (outcome !== 'done') throw new StoreError('IO', failure ?? outcome);
+  }
+
+  /** Everything is read back. */
+  async scrub(): Promise<void> {
+    await this.#running!.scrubs.run({ group: 'g' });
   }
 
   /** Time passes, and background work that is due is done. */
@@ -148,8 +181,8 @@ export class CrashRun {
   /** The machine dies as it is; what still runs comes to its end. */
   async die(): Promise<void> {
     binding().diskPlan(this.disk, DIE, 1, true);
-    await this.#system?.close().catch(codeOf);
-    this.#system = undefined;
+    await this.#running?.system.close().catch(codeOf);
+    this.#running = undefined;
   }
 }
 

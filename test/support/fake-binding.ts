@@ -74,6 +74,9 @@ export class FakeBinding {
   readonly streams = new Map<number, FakeStream>();
   readonly digests = new Map<number, FakeDigest>();
   readonly corrupt = new Set<string>();
+  /** Chunks that only the trash holds, until they are rescued from it. */
+  readonly trash = new Set<string>();
+  rescued = 0;
   hinted = 0;
   #next = 1;
 
@@ -235,6 +238,21 @@ export class FakeBinding {
       const hidden = this.maps.get(`hidden ${name}`);
       if (hidden !== undefined) this.maps.set(name, hidden);
     }
+  }
+
+  rescueChunks(_engine: number, fingerprints: Uint8Array, count: number): number {
+    let found = 0;
+    for (let index = 0; index < count; index += 1) {
+      const from = index * FINGERPRINT_SIZE;
+      const name = Buffer.from(fingerprints).toString('hex', from, from + FINGERPRINT_SIZE);
+      if (!this.trash.delete(name)) continue;
+      found += 1;
+      this.resident.add(name);
+      const hidden = this.maps.get(`hidden ${name}`);
+      if (hidden !== undefined) this.maps.set(name, hidden);
+    }
+    this.rescued += found;
+    return found;
   }
 
   digestOpen(bits: number): number {

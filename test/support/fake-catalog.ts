@@ -6,14 +6,18 @@ import { createHash } from 'node:crypto';
 import { StoreError } from '../../src/base/errors.js';
 import { compareNames } from '../../src/catalog/names.js';
 import type {
+  BinPage,
   ByteStatistics,
   Catalog,
+  ContainerDetails,
   ContainerInfo,
+  ContainerSettings,
   FileDraft,
   FilePage,
   FileRecord,
   GroupInfo,
   GroupRequest,
+  LockRequest,
   OpenGroup,
 } from '../../src/catalog/types.js';
 import type { DownloadSession, Streams, UploadSession } from '../../src/front/context.js';
@@ -22,9 +26,11 @@ import type { ByteRange } from '../../src/restore/download.js';
 
 const NOTHING_SAVED: ByteStatistics = {
   ...{ logicalBytes: 0, uniqueBytes: 0, storedBytes: 0, files: 0, chunks: 0, dataStores: 0 },
-  ...{ dedupSavedBytes: 0, compressionSavedBytes: 0 },
+  ...{ dedupSavedBytes: 0, compressionSavedBytes: 0, binFiles: 0, binBytes: 0 },
   ...{ dedupSavingsPercent: 0, compressionSavingsPercent: 0, savingsPercent: 0 },
 };
+
+const NO_SETTINGS: ContainerSettings = { binDays: 0, lockMode: 'none', lockDays: 0, quotaBytes: 0 };
 
 function hex(algorithm: string, bytes: Uint8Array): string {
   return createHash(algorithm).update(bytes).digest('hex');
@@ -44,6 +50,10 @@ export class FakeCatalog implements Catalog {
   /** Thrown by the next call that admits ingest. */
   admission: StoreError | undefined;
   commitFailure: StoreError | undefined;
+  /** Thrown by admitPut. */
+  refusal: StoreError | undefined;
+  readonly settings = new Map<string, ContainerSettings>();
+  readonly binned: FileRecord[] = [];
   #version = 0;
 
   constructor() {
@@ -128,8 +138,15 @@ export class FakeCatalog implements Catalog {
     return [...this.containers.values()];
   }
 
-  showContainer(name: string): ContainerInfo & ByteStatistics {
-    return { ...this.openContainer(name).container, ...NOTHING_SAVED };
+  showContainer(name: string): ContainerDetails {
+    const settings = this.settings.get(name) ?? NO_SETTINGS;
+    return { ...this.openContainer(name).container, ...settings, quotaState: 'none', ...NOTHING_SAVED };
+  }
+
+  async updateContainer(name: string, change: Partial<ContainerSettings>): Promise<ContainerDetails> {
+    this.calls.push(['updateContainer', name, change]);
+    this.settings.set(name, { ...this.showContainer(name), ...change });
+    return this.showContainer(name);
   }
 
   async deleteContainer(name: string, withFiles: boolean): Promise<void> {
@@ -173,6 +190,34 @@ export class FakeCatalog implements Catalog {
   async deleteFile(container: string, path: string): Promise<void> {
     await this.file(container, path);
     this.#filesOf(container).delete(path);
+  }
+
+  async admitPut(container: string, path: string): Promise<FileRecord | undefined> {
+    if (this.refusal !== undefined) throw this.refusal;
+    return this.#filesOf(container).get(path);
+  }
+
+  async lockFile(container: string, path: string, request: LockRequest): Promise<FileRecord> {
+    this.calls.push(['lockFile', container, path, request]);
+    return this.file(container, path);
+  }
+
+  async listBin(container: string, query: object): Promise<BinPage> {
+    this.calls.push(['listBin', container, query]);
+    this.openContainer(container);
+    return { files: this.binned };
+  }
+
+  async restoreFromBin(container: string, path: string, version?: number): Promise<FileRecord> {
+    this.calls.push(['restoreFromBin', container, path, version]);
+    const file = this.binned.find(each => each.path === path);
+    if (file === undefined) throw new StoreError('NOT_FOUND', `there is no file ${path} in the bin`);
+    return file;
+  }
+
+  async purgeBin(container: string): Promise<number> {
+    this.openContainer(container);
+    return this.binned.length;
   }
 
   async statistics(scope?: { group?: string; container?: string }): Promise<ByteStatistics> {

@@ -10,6 +10,7 @@ import type {
   BlockmapRoot,
   EngineCounters,
   GroupFormat,
+  ScrubReport,
 } from '../../src/native/binding.js';
 import type { KvStore } from '../../src/view/kv.js';
 import { MemoryStore } from '../../src/view/memory-store.js';
@@ -55,6 +56,12 @@ export class FakeDisk {
   /** First bytes of roots (see draft) whose chunks cannot be found, or lie in a damaged record. */
   readonly lostRoots = new Set<number>();
   readonly damagedRoots = new Set<number>();
+  /** That made a data store; 1 when it is not said. */
+  readonly incarnations = new Map<string, number>();
+  /** Data stores that have no damage, whatever damagedRoots says: those made by repair. */
+  readonly repaired = new Set<string>();
+  /** What is hidden: data store, reason, chunk. */
+  readonly hidden = new Set<string>();
   readonly #failures: { verb: string; count: number; error: StoreError; isAfter: boolean }[] = [];
   readonly #gates = new Map<string, Promise<void>>();
   #engines = 0;
@@ -118,13 +125,36 @@ export class FakeDisk {
       if (isDue) throw failure.error;
       return result;
     };
-    return { name, call, close: async () => {} } as unknown as Lane;
+    const slabs = { free: 1, countMax: 1 };
+    // The digest that draft() gives a file of these bytes.
+    let byte = 0;
+    const inline = {
+      digestOpen: () => 1,
+      digestUpdate: (_digest: number, bytes: Uint8Array) => {
+        byte = bytes[0] ?? byte;
+      },
+      digestFinish: () => ({
+        xxh3: Uint8Array.from({ length: 16 }, (_, index) => (index === 15 ? byte : 0)),
+      }),
+      digestDrop: () => undefined,
+    };
+    return { name, call, slabs, inline, close: async () => {} } as unknown as Lane;
   }
 
   groupOf(engine: number): FakeGroup {
     const directory = this.attached.get(engine);
     if (directory === undefined) throw new Error(`engine ${engine} is not attached`);
     return this.groups.get(directory)!;
+  }
+
+  /** A copy that is not hidden first. */
+  #locate(fingerprint: Uint8Array): string | undefined {
+    const places = [...this.dataStores].flatMap(([id, all]) =>
+      Array.from({ length: all.length / 32 }, (_, chunk) => chunk)
+        .filter(chunk => Buffer.compare(all.subarray(chunk * 32, chunk * 32 + 32), fingerprint) === 0)
+        .map(chunk => ({ id, isHidden: this.hidden.has(`${id}/2/${chunk}`) })),
+    );
+    return (places.find(({ isHidden }) => !isHidden) ?? places[0])?.id;
   }
 
   readonly #verbs = {
@@ -178,6 +208,7 @@ export class FakeDisk {
       return {
         engine: this.#engines,
         incarnation: group.incarnation,
+        sealedFrom: 0,
         lastSequence: group.log.at(-1)?.sequence ?? 0,
         firstSequence: group.log[0]?.sequence ?? 0,
         dataStoreCount: 0,
@@ -224,12 +255,15 @@ export class FakeDisk {
       const group = this.groupOf(engine);
       group.checkpoint = sequence;
       group.log = group.log.filter(entry => entry.sequence >= dropBefore);
+      return group.log[0]?.sequence ?? 0;
     },
     listDataStores: () =>
       [...this.dataStores].map(([id, fingerprints]) => ({
         id,
         isClosed: true,
         chunkCount: fingerprints.length / 32,
+        fileBytes: 64 * (fingerprints.length / 32),
+        incarnation: this.incarnations.get(id) ?? 1,
       })),
     readFingerprints: (_engine: number, id: string, from: number, out: Uint8Array): number => {
       const all = this.dataStores.get(id)!;
@@ -242,6 +276,7 @@ export class FakeDisk {
     readRows: (_engine: number, map: BlockmapRoot, offset: number, length: number, rows: Uint8Array) => {
       rows.fill(0, 0, 40);
       rows[0] = map.root[0]!;
+      rows[32] = 100;
       return { rowCount: 1, skip: offset % 100, covered: Math.min(100, (offset % 100) + length) };
     },
     findRows: (_engine: number, rows: Uint8Array): number => {
@@ -249,19 +284,59 @@ export class FakeDisk {
       rows[36] = isLost ? 2 : 0;
       return isLost ? 1 : 0;
     },
-    verifyDataStore: () => ({
-      recordCount: 1,
-      chunkCount: 1,
-      bytes: 64,
-      damages: [...this.damagedRoots].map(root => ({
-        dataStore: '',
-        offset: 4096,
-        firstChunk: 0,
-        chunkCount: 1,
-        reason: 'its seal does not fit',
-        fingerprints: Uint8Array.from({ length: 32 }, (_, index) => (index === 0 ? root : 0)),
-      })),
-    }),
+    // A record a chunk, of 64 bytes; two a step at most.
+    scrubStore: (_engine: number, id: string, from: number, bytesMax: number): ScrubReport => {
+      const all = this.dataStores.get(id);
+      if (all === undefined) throw new StoreError('NOT_FOUND', `there is no data store ${id}`);
+      const next = Math.min(from + Math.min(2, Math.max(1, Math.floor(bytesMax / 64))), all.length / 32);
+      const count = next - from;
+      const damages = Array.from({ length: count }, (_, index) => from + index).flatMap(chunk => {
+        const fingerprints = all.slice(chunk * 32, (chunk + 1) * 32);
+        if (!this.damagedRoots.has(fingerprints[0]!) || this.repaired.has(id)) return [];
+        const reason = 'its seal does not fit';
+        const offset = 4096 + 64 * chunk;
+        return [{ dataStore: id, offset, firstChunk: chunk, chunkCount: 1, reason, fingerprints }];
+      });
+      return { recordCount: count, chunkCount: count, bytes: count * 64, damages, next };
+    },
+    hideChunks: (_engine: number, id: string, reason: number, firstChunk: number, bits: Uint8Array) => {
+      if (!this.dataStores.has(id)) throw new StoreError('NOT_FOUND', `there is no data store ${id}`);
+      for (let bit = 0; bit < bits.length * 8; bit += 1) {
+        if ((bits[bit >> 3]! & (1 << (bit & 7))) !== 0)
+          this.hidden.add(`${id}/${reason}/${firstChunk + bit}`);
+      }
+    },
+    locateChunks: (_engine: number, fingerprints: Uint8Array, count: number, ids: Uint8Array) => {
+      ids.fill(0);
+      for (let index = 0; index < count; index += 1) {
+        const place = this.#locate(fingerprints.slice(index * 32, (index + 1) * 32));
+        if (place !== undefined) ids.set(Buffer.from(place, 'hex'), index * 24);
+      }
+    },
+    hintPlaces: () => {},
+    rescueChunks: () => 0,
+    // One row; the bytes of a chunk are its fingerprint's first byte, over and over.
+    readRecords: (_engine: number, rows: Uint8Array, _count: number, slab: Uint8Array, offset: number) => {
+      const isWhole = this.repaired.has(this.#locate(rows.slice(0, 32)) ?? '');
+      if (this.damagedRoots.has(rows[0]!) && !isWhole) throw new StoreError('CORRUPT', 'a seal does not fit');
+      slab.fill(rows[0]!, offset, offset + rows[32]!);
+      return { bytes: rows[32]!, unresolvedCount: 0 };
+    },
+    admitRecords: (_engine: number, rows: Uint8Array, rowCount: number, bytes: Uint8Array): number => {
+      const view = Buffer.from(rows);
+      const fingerprints = [...Array(rowCount).keys()].map(row => view.subarray(row * 40, row * 40 + 32));
+      let offset = 0;
+      for (let row = 0; row < rowCount; row += 1) {
+        const length = view.readUInt32LE(row * 40 + 32);
+        const isRight = bytes.subarray(offset, offset + length).every(byte => byte === fingerprints[row]![0]);
+        if (!isRight) throw new StoreError('CORRUPT', 'the bytes have another fingerprint');
+        offset += length;
+      }
+      const id = `${'f'.repeat(46)}${(0xa0 + this.dataStores.size).toString(16)}`;
+      this.dataStores.set(id, new Uint8Array(Buffer.concat(fingerprints)));
+      this.repaired.add(id);
+      return rowCount;
+    },
     counters: (engine: number): EngineCounters => ({
       chunkCount: 10,
       dataStoreCount: this.dataStores.size,
@@ -275,6 +350,7 @@ export class FakeDisk {
       epoch: 0,
       trashBytes: 0,
       trashReads: 0,
+      deadReads: 0,
       lastSequence: this.groupOf(engine).log.at(-1)?.sequence ?? 0,
       ...this.counters,
     }),

@@ -9,6 +9,7 @@ import type { HttpServer } from '../../src/front/http.js';
 import { NodeServer } from '../../src/front/node-server.js';
 import { UwsServer } from '../../src/front/uws-server.js';
 import { FakeCatalog, FakeStreams } from './fake-catalog.js';
+import { FakeCleaner } from './fake-cleaner.js';
 
 /** Waits a tenth of the time. */
 const HASTY: Clock = {
@@ -60,7 +61,9 @@ export class FrontServer {
         },
       },
       system: { version: '1.2.3', dataDirectory: '/data', pid: 42 },
-      verify: async options => ({ ...options, damages: [] }),
+      verify: async ({ full, group }) => ({ full, ...(group === undefined ? {} : { group }), damages: [] }),
+      scrub: { run: async () => [], status: async () => [] },
+      cleaner: new FakeCleaner(),
       ...change,
     });
     const context = { clock: SYSTEM_CLOCK, log };

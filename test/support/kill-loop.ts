@@ -9,9 +9,14 @@ const LOAD_MS_MAX = 500;
 /** Now and then the process dies while it starts. */
 const START_KILLS_OUT_OF = 5;
 const START_MS_MAX = 600;
+/** In so many loads one has the cleaner beside it. */
+const CLEANINGS_OUT_OF = 2;
 
 export interface KillReport {
+  readonly kills: number;
   readonly operations: number;
+  /** Cycles of the cleaner that were begun, most of them to be killed. */
+  readonly cleanings: number;
   readonly problems: readonly string[];
   readonly refused: readonly (readonly [number, number])[];
   /** Of `verify --full` at the end. */
@@ -36,10 +41,13 @@ export async function killLoop(options: KillOptions): Promise<KillReport> {
   const refused = new Map<number, number>();
   const problems: string[] = [];
   let operations = 0;
+  let cleanings = 0;
+  let kill = 0;
   try {
-    for (let kill = 0; kill < options.kills && problems.length === 0; kill += 1) {
+    for (; kill < options.kills && problems.length === 0; kill += 1) {
       const load = new Load({ server, ledger, containers, clients: 4, seed: options.seed + kill });
       load.start();
+      if (next(CLEANINGS_OUT_OF) === 0 && (await beginCleaning(server))) cleanings += 1;
       await pause(next(LOAD_MS_MAX));
       await server.kill9();
       await load.ended();
@@ -52,7 +60,7 @@ export async function killLoop(options: KillOptions): Promise<KillReport> {
       );
     }
     const damages = await verify(server);
-    return { operations, problems, refused: [...refused], damages };
+    return { kills: kill, operations, cleanings, problems, refused: [...refused], damages };
   } finally {
     await server.kill9();
   }
@@ -64,6 +72,15 @@ async function prepare(server: TestServer, { isEncrypted }: KillOptions): Promis
   await post(server, '/api/v1/groups', { name: 'sealed', encryption: 'static', passphrase: 'p' });
   await post(server, '/api/v1/containers', { name: 'vault', group: 'sealed' });
   return ['clear', 'vault'];
+}
+
+/** One cycle of every group, begun and not waited for; false: one was under way already. */
+async function beginCleaning(server: TestServer): Promise<boolean> {
+  const headers = { 'content-type': 'application/json' };
+  const answer = await server.fetch('/api/v1/cleaner/run', { method: 'POST', headers, body: '{}' });
+  await answer.arrayBuffer();
+  if (!answer.ok && answer.status !== 503) throw new Error(`cleaner run: ${answer.status}`);
+  return answer.ok;
 }
 
 async function killWhileStarting(server: TestServer, delayMs: number): Promise<void> {

@@ -87,18 +87,24 @@ export interface LocalGroup extends OpenGroup {
   readonly fake: FakeBinding;
   /** Set: ingest is refused with it. */
   refusal: StoreError | undefined;
+  /** What reads have said to be damaged: packed fingerprints. */
+  readonly reported: Uint8Array[];
 }
 
 export function localGroup(slabCount: number, workerCount = 2): LocalGroup {
   const lane = new LocalLane(slabCount, workerCount);
   const { fake } = lane;
+  const reported: Uint8Array[] = [];
   return {
+    reported,
+    reportDamage: fingerprints => void reported.push(fingerprints),
     name: 'group',
     engine: 1,
     lane,
     fake,
     view: undefined as unknown as KvStore,
     refusal: undefined,
+    openReads: new Set(),
     isResident: () => fake.isComplete,
     async places(fingerprints) {
       await turns(1);
@@ -113,6 +119,13 @@ export function localGroup(slabCount: number, workerCount = 2): LocalGroup {
         if (place !== undefined) places.set(place, at * DATA_STORE_ID_SIZE);
       }
       return places;
+    },
+    async rescue(fingerprints) {
+      for (let from = 0; from < fingerprints.length; from += FINGERPRINT_SIZE) {
+        const fingerprint = fingerprints.slice(from, from + FINGERPRINT_SIZE);
+        if (fake.rescueChunks(1, fingerprint, 1) === 0) return fingerprint;
+      }
+      return new Uint8Array(0);
     },
     admitIngest() {
       if (this.refusal !== undefined) throw this.refusal;

@@ -24,7 +24,12 @@ export class StillClock implements Clock {
   after(delayMs: number, action: () => void): Timer {
     const timer = { at: this.now + delayMs, action };
     this.#timers.push(timer);
-    return { cancel: () => this.#timers.splice(this.#timers.indexOf(timer), 1) };
+    return {
+      cancel: () => {
+        const index = this.#timers.indexOf(timer);
+        if (index >= 0) this.#timers.splice(index, 1);
+      },
+    };
   }
 
   /** Time goes on; what is due by then is called. */
@@ -35,6 +40,19 @@ export class StillClock implements Clock {
       this.#timers.splice(this.#timers.indexOf(timer), 1);
       timer.action();
     }
+  }
+}
+
+/** Its wall clock can be set, which time itself does not follow. */
+export class JumpingClock extends StillClock {
+  #jumpedMs = 0;
+
+  jump(byMs: number): void {
+    this.#jumpedMs += byMs;
+  }
+
+  override nowMs(): number {
+    return this.now + this.#jumpedMs;
   }
 }
 

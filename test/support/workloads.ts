@@ -265,4 +265,92 @@ export const WORKLOADS: readonly Workload[] = [
       await it.put('f0', 0, 31_000);
     },
   },
+  {
+    name: 'deletes and cycles of the cleaner',
+    run: async it => {
+      await it.put('big', 3, 200_000);
+      await it.put('f1', 1, 60_000);
+      await it.remove('big');
+      await it.restart();
+      await it.clean();
+      // In part it comes again, while it is condemned.
+      await it.put('big', 3, 100_000);
+      await it.clean();
+      await it.checkpoint();
+      await it.remove('f1');
+      await it.restart();
+      await it.clean();
+      await it.clean();
+    },
+  },
+  {
+    name: 'a cycle of the cleaner beside puts, deletes and a checkpoint',
+    isEncrypted: true,
+    run: async it => {
+      for (let at = 1; at < 5; at += 1) await it.put(`f${at}`, at, 60_000);
+      await it.remove('f1');
+      await it.remove('f2');
+      await it.restart();
+      await all([it.clean(), it.put('f5', 1, 60_000), it.remove('f3'), it.checkpoint()]);
+      await all([it.clean(), it.put('f6', 2, 40_000), it.put('f7', 3, 60_000)]);
+      await it.clean();
+    },
+  },
+  {
+    name: 'data is sealed anew behind a rotation, and keys retire',
+    isEncrypted: true,
+    run: async it => {
+      await it.put('f1', 1, 60_000);
+      await it.pass(8 * DAY_MS);
+      await it.restart();
+      await it.clean();
+      await it.clean();
+      await it.clean();
+    },
+  },
+  {
+    name: 'a recycle bin fills, gives back and is emptied by time',
+    run: async it => {
+      const { catalog } = it.system;
+      await catalog.updateContainer('c', { binDays: 7 });
+      await it.put('f1', 1, 20_000);
+      await it.remove('f1');
+      await it.put('f0', 2, 20_000);
+      await it.restoreFromBin('f1', 1, 20_000);
+      await it.remove('f1');
+      await it.pass(8 * DAY_MS);
+      await catalog.purgeBin('c');
+      await it.restart();
+      await it.clean();
+    },
+  },
+  {
+    name: 'files are locked and held, and what they keep stays',
+    run: async it => {
+      const { catalog } = it.system;
+      await it.put('f1', 1, 20_000);
+      await catalog.lockFile('c', 'f1', { mode: 'governance', days: 30 });
+      await catalog.lockFile('c', 'f0', { hold: true });
+      await it.isKept('f1');
+      await it.isKept('f0');
+      await it.checkpoint();
+      await it.restartWithoutView();
+      await it.isKept('f1');
+      await it.system.catalog.lockFile('c', 'f0', { hold: false });
+      await it.remove('f0');
+      await it.restart();
+      await it.clean();
+      await it.clean();
+    },
+  },
+  {
+    name: 'everything is scrubbed beside puts and a cycle of the cleaner',
+    run: async it => {
+      for (let at = 1; at < 4; at += 1) await it.put(`f${at}`, at, 40_000);
+      await it.remove('f2');
+      await it.restart();
+      await all([it.scrub(), it.put('f4', 2, 40_000), it.clean()]);
+      await all([it.scrub(), it.clean()]);
+    },
+  },
 ];

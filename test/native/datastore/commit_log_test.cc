@@ -203,7 +203,7 @@ TEST_P(CommitLogTest, ARecordReplacedByAWellFormedOneBreaksTheChain) {
     LogSegmentHeader segment;
     Key key{};
     ASSERT_TRUE(DecodeLogSegmentHeader(content, &segment).ok());
-    ASSERT_TRUE(OpenLogSegmentKey(segment, GetParam() ? &kDataKey : nullptr, &key).ok());
+    ASSERT_TRUE(OpenLogSegmentKey(segment, GetParam() ? &kDataKey : nullptr, 0, &key).ok());
     const LogPlace place{segment.store_id, segment.segment_id, GetParam() ? &key : nullptr};
     const uint64_t offset = RecordOffsets(1)[replaced - 1];
     LogRecordHeader header;

@@ -127,13 +127,13 @@ TEST_P(EngineTest, VerifyFindsNothingInASoundGroupAndNamesEachDamagedRecord) {
   ASSERT_TRUE(group.Attach().ok());
   for (StoreSlot* slot : group.engine().stores().AllSlots()) {
     const DataStoreId id = slot->store->identity().id;
-    auto sound = group.engine().VerifyStore(id);
+    auto sound = group.engine().cleaner().Scrub(id, 0, UINT64_MAX);
     ASSERT_TRUE(sound.ok()) << sound.status().message();
     EXPECT_TRUE(sound->damages.empty());
     EXPECT_GT(sound->record_count, 0u);
     const uint8_t garbage[3] = {1, 2, 3};
-    ASSERT_TRUE(group.disk().Damage(slot->path, 4096 + 500, garbage).ok());
-    auto damaged = group.engine().VerifyStore(id);
+    ASSERT_TRUE(group.disk().Damage(slot->store->path(), 4096 + 500, garbage).ok());
+    auto damaged = group.engine().cleaner().Scrub(id, 0, UINT64_MAX);
     ASSERT_TRUE(damaged.ok());
     ASSERT_EQ(damaged->damages.size(), 1u);
     EXPECT_GT(damaged->damages[0].fingerprints.size(), 0u);
@@ -146,7 +146,7 @@ TEST_P(EngineTest, WhatWasAppendedButNotSyncedIsNoDamage) {
   ASSERT_TRUE(group.Attach().ok());
   ASSERT_TRUE(group.Ingest(MakeBytes(300000, 31)).ok());  // given up before its commit
   for (StoreSlot* slot : group.engine().stores().AllSlots()) {
-    auto report = group.engine().VerifyStore(slot->store->identity().id);
+    auto report = group.engine().cleaner().Scrub(slot->store->identity().id, 0, UINT64_MAX);
     ASSERT_TRUE(report.ok()) << report.status().message();
     EXPECT_GT(report->record_count, 0u);
     EXPECT_TRUE(report->damages.empty()) << report->damages[0].reason;
@@ -167,7 +167,7 @@ TEST_P(EngineTest, ADamagedChunkIsAnErrorNeverAWrongByte) {
     Buffer before(1);
     ASSERT_TRUE(slot->store->ReadAt(offset, before).ok());
     const uint8_t flipped = before[0] ^ 0x10;
-    ASSERT_TRUE(group.disk().Damage(slot->path, offset, {&flipped, 1}).ok());
+    ASSERT_TRUE(group.disk().Damage(slot->store->path(), offset, {&flipped, 1}).ok());
     auto read = group.Read(catalog->at("file"));
     if (read.ok()) {
       EXPECT_TRUE(*read == content) << "a wrong byte was served, damage at " << offset;
@@ -175,7 +175,7 @@ TEST_P(EngineTest, ADamagedChunkIsAnErrorNeverAWrongByte) {
       EXPECT_EQ(read.status().code(), Code::kCorrupt);
       ++refused;
     }
-    ASSERT_TRUE(group.disk().Damage(slot->path, offset, before).ok());
+    ASSERT_TRUE(group.disk().Damage(slot->store->path(), offset, before).ok());
   }
   EXPECT_GT(refused, 10);
 }

@@ -1,10 +1,33 @@
-// Hostile bytes as a log segment's header, as a record, and as both copies of a segment that recovery is to
-// judge.
+// Hostile bytes as both copies of a log segment that recovery is to judge.
+#include "base/generated_input.h"
 #include "datastore/commit_log_format.h"
+#include "fuzz/fuzz_seeds.h"
 #include "io/simulated_file_system.h"
-#include "seal/seal.h"
 
 namespace granary {
+
+static Buffer SegmentHeader() {
+  LogSegmentHeader header;
+  header.first_sequence = 1;
+  Buffer bytes(kLogSegmentHeaderSize);
+  EncodeLogSegmentHeader(header, bytes);
+  return bytes;
+}
+
+// The records of copy A and, of the same size, those of copy B.
+std::vector<Buffer> FuzzSeeds() {
+  Buffer records;
+  LogRecordHeader header;
+  for (header.sequence = 1; header.sequence < 5; ++header.sequence) {
+    header.type = 1;
+    header.payload_size = static_cast<uint32_t>(header.sequence * 30);
+    const Buffer payload = RandomBytes(header.sequence, header.payload_size);
+    header.previous_hash = EncodeLogRecord({}, header, payload, &records);
+  }
+  Buffer both = records;
+  both.insert(both.end(), records.begin(), records.end());
+  return {both};
+}
 
 static void Recover(ConstBytes a, ConstBytes b) {
   auto files = SimulatedFileSystem::Create();
@@ -24,26 +47,10 @@ static void Recover(ConstBytes a, ConstBytes b) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace granary;
-  LogSegmentHeader header;
-  (void)DecodeLogSegmentHeader({data, size}, &header);
-  Buffer bytes(data, data + size);
-  LogPlace place;
-  if (bytes.size() >= kLogRecordHeaderSize) {  // past magic and checksum, to what lies behind them
-    StoreLittle(bytes.data(), kLogRecordMagic);
-    std::memcpy(place.segment_id.data(), bytes.data() + 48, 8);
-    StoreLittle(bytes.data() + 60, Crc32c(ConstBytes(bytes).first(60)));
-  }
-  DecodedLogRecord record;
-  (void)DecodeLogRecord(place, bytes, &record);
-  const size_t half = size / 2;
-  Buffer whole(kLogSegmentHeaderSize);
-  header.first_sequence = 1;
-  header.store_id = StoreId{};
-  header.is_sealed = false;
-  EncodeLogSegmentHeader(header, whole);
-  Buffer other = whole;
-  whole.insert(whole.end(), bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(half));
-  other.insert(other.end(), bytes.begin() + static_cast<ptrdiff_t>(half), bytes.end());
-  Recover(whole, other);
+  Buffer a = SegmentHeader();
+  Buffer b = a;
+  a.insert(a.end(), data, data + size / 2);
+  b.insert(b.end(), data + size / 2, data + size);
+  Recover(a, b);
   return 0;
 }

@@ -2,6 +2,27 @@
 #include <cstdlib>
 
 #include "datastore/record_format.h"
+#include "fuzz/fuzz_records.h"
+#include "fuzz/fuzz_seeds.h"
+
+namespace granary {
+
+// The first byte says how the rest is taken.
+std::vector<Buffer> FuzzSeeds() {
+  const Key key{};
+  std::vector<Buffer> seeds;
+  for (const uint8_t how : {0, 1, 2, 3}) {
+    for (const uint32_t rows : {1u, 9u}) {
+      const RecordPlace place{{}, (how & 2) != 0 ? &key : nullptr};
+      const Buffer record = FuzzRecord(place, RecordType::kRegion, rows, rows);
+      seeds.emplace_back(1, how);
+      seeds.back().insert(seeds.back().end(), record.begin(), record.end());
+    }
+  }
+  return seeds;
+}
+
+}  // namespace granary
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace granary;

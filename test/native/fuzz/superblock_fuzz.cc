@@ -3,6 +3,24 @@
 
 #include "datastore/sha256.h"
 #include "datastore/superblock_format.h"
+#include "fuzz/fuzz_seeds.h"
+
+namespace granary {
+
+std::vector<Buffer> FuzzSeeds() {
+  std::vector<Buffer> seeds;
+  for (const bool is_encrypted : {false, true}) {
+    Superblock superblock;
+    superblock.generation = 3;
+    superblock.incarnation = 2;
+    superblock.is_encrypted = is_encrypted;
+    seeds.emplace_back(kSuperblockSize);
+    EncodeSuperblock(superblock, seeds.back());
+  }
+  return seeds;
+}
+
+}  // namespace granary
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace granary;

@@ -52,8 +52,9 @@ TEST(ResidentIndex, IndexHashTableWrap) {
     const uint64_t key = LoadLittle<uint64_t>(name.bytes.data());
     const uint32_t value = 1 + static_cast<uint32_t>(random() % 5);
     if (random() % 2 == 0) {
-      ASSERT_TRUE(index.Insert(name, value));
-      model[key] = value;
+      const auto mode = random() % 2 == 0 ? ResidentIndex::Mode::kKeep : ResidentIndex::Mode::kReplace;
+      ASSERT_TRUE(index.Insert(name, value, mode));
+      if (mode == ResidentIndex::Mode::kReplace || !model.contains(key)) model[key] = value;
     } else {
       const auto found = model.find(key);
       const bool expected = found != model.end() && found->second == value;
@@ -80,6 +81,18 @@ TEST(ResidentIndex, AtItsBoundItRefusesAndKeepsWhatItHas) {
   EXPECT_GT(inserted, 1000u);
   EXPECT_LE(index.bytes(), 64u * 1024);
   for (uint64_t seed = 1; seed <= inserted; ++seed) ASSERT_EQ(index.Find(Name(seed)), 1u);
+}
+
+TEST(ResidentIndex, AtItsBoundAnEntryThatIsThereCanStillBeSet) {
+  ResidentIndex index(64 * 1024);
+  uint64_t inserted = 0;
+  while (index.Insert(Name(inserted + 1), 1)) ++inserted;
+  for (uint64_t seed = 1; seed <= inserted; ++seed) {
+    ASSERT_TRUE(index.Insert(Name(seed), 2));
+    ASSERT_EQ(index.Find(Name(seed)), 1u) << "a later copy takes over";
+    ASSERT_TRUE(index.Insert(Name(seed), 2, ResidentIndex::Mode::kReplace));
+    ASSERT_EQ(index.Find(Name(seed)), 2u);
+  }
 }
 
 TEST(ResidentIndex, AChunkTakesAtMostTwentyFourBytes) {

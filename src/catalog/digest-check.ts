@@ -1,10 +1,9 @@
 /**
- * The end-to-end check of a whole-file restore: every digest that was stored with the file is taken again of
- * the bytes that leave, in their order. XXH3 alone is cheap enough for the main thread; stronger ones are
+ * The end-to-end check of a whole file that is read: every digest that was stored with the file is taken
+ * again of the bytes, in their order. XXH3 alone is cheap enough for the main thread; stronger ones are
  * taken on the lane.
  */
 import { StoreError } from '../base/errors.js';
-import type { FileDigests, FileRecord } from '../catalog/types.js';
 import {
   DIGEST_BLAKE3,
   DIGEST_MD5,
@@ -13,17 +12,18 @@ import {
   type DigestHandle,
 } from '../native/binding.js';
 import type { Lane } from '../workers/pool.js';
+import type { FileDigests } from './types.js';
 
 const BITS = { xxh3: DIGEST_XXH3, blake3: DIGEST_BLAKE3, sha256: DIGEST_SHA256, md5: DIGEST_MD5 } as const;
 const NAMES = ['xxh3', 'blake3', 'sha256', 'md5'] as const;
 
 export class DigestCheck {
-  readonly #lane: Lane;
+  readonly #lane: Pick<Lane, 'call' | 'inline'>;
   readonly #file: FileDigests & { readonly path: string };
   readonly #isStrong: boolean;
   #digest: DigestHandle | undefined;
 
-  constructor(lane: Lane, file: FileRecord) {
+  constructor(lane: Pick<Lane, 'call' | 'inline'>, file: FileDigests & { readonly path: string }) {
     this.#lane = lane;
     this.#file = file;
     const names = NAMES.filter(name => file[name] !== undefined);
@@ -49,7 +49,7 @@ export class DigestCheck {
       if (wanted === undefined || wanted === hex) continue;
       throw new StoreError(
         'CORRUPT',
-        `restoring ${this.#file.path}: its ${name} is ${hex}, stored was ${wanted}`,
+        `reading ${this.#file.path}: its ${name} is ${hex}, stored was ${wanted}`,
       );
     }
   }

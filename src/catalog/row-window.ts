@@ -1,14 +1,14 @@
 /**
- * The rows of a range that is being restored, in order: read from the blockmap a batch at a time, given out a
+ * The rows of a range that is being read, in order: read from the blockmap a batch at a time, given out a
  * segment at a time. Segments end where chunks end, so no chunk is read twice.
  */
 import { assert } from '../base/assert.js';
 import { StoreError } from '../base/errors.js';
 import { SEGMENT_SIZE_MAX } from '../base/limits.js';
-import type { OpenGroup } from '../catalog/types.js';
 import { type BlockmapRoot, ROW_SIZE, type RowsReport } from '../native/binding.js';
 import { rowLength } from '../workers/verbs.js';
-import { hintNode } from './places.js';
+import { NodeHints } from './node-hints.js';
+import type { OpenGroup } from './types.js';
 
 /** A segment's worth of rows, at the start of a slab's row memory. */
 export interface RowPart {
@@ -54,15 +54,14 @@ export class RowWindow {
     assert(this.isEmpty && !this.isExhausted, 'a window is refilled when it is empty, and not at the end');
     const { engine, lane } = this.#group;
     const length = this.#end - this.#offset;
-    let previous: Uint8Array | undefined;
+    const hints = new NodeHints(this.#group);
     for (;;) {
       const report = await lane.call('readRows', engine, this.map, this.#offset, length, memory);
       if (report.unresolved === undefined) {
         this.accept(report, memory);
         return;
       }
-      await hintNode(this.#group, report.unresolved, previous);
-      previous = report.unresolved;
+      await hints.resolve(report.unresolved);
     }
   }
 

@@ -1,0 +1,46 @@
+/**
+ * The first source of repair: another copy in the storage group itself. The engine prefers a copy that is not
+ * in quarantine, and finds one in the trash when it is told to look there, which stops the cleaner: what it
+ * has put there is needed.
+ */
+import { hasCode } from '../base/errors.js';
+import { ROW_LENGTH_OFFSET, ROW_SIZE } from '../native/binding.js';
+import { sharedBytes } from '../workers/shared-bytes.js';
+import type { RepairSource, WantedChunk } from './repair-source.js';
+import type { OpenGroup } from './types.js';
+
+export class LocalCopies implements RepairSource {
+  readonly name = 'another copy in the storage group';
+  readonly #group: Pick<OpenGroup, 'engine' | 'lane'>;
+
+  constructor(group: Pick<OpenGroup, 'engine' | 'lane'>) {
+    this.#group = group;
+  }
+
+  async fetch(wanted: readonly WantedChunk[]): Promise<(Uint8Array | undefined)[]> {
+    const answers: (Uint8Array | undefined)[] = [];
+    for (const chunk of wanted) answers.push((await this.#read(chunk)) ?? (await this.#rescue(chunk)));
+    return answers;
+  }
+
+  async #rescue(chunk: WantedChunk): Promise<Uint8Array | undefined> {
+    const { lane, engine } = this.#group;
+    const found = await lane.call('rescueChunks', engine, new Uint8Array(chunk.fingerprint), 1);
+    return found === 0 ? undefined : this.#read(chunk);
+  }
+
+  async #read({ fingerprint, length }: WantedChunk): Promise<Uint8Array | undefined> {
+    const { lane, engine } = this.#group;
+    const rows = sharedBytes(ROW_SIZE);
+    rows.set(fingerprint);
+    new DataView(rows.buffer).setUint32(ROW_LENGTH_OFFSET, length, true);
+    const bytes = sharedBytes(length);
+    try {
+      const { unresolvedCount } = await lane.call('readRecords', engine, rows, 1, bytes, 0);
+      return unresolvedCount === 0 ? bytes : undefined;
+    } catch (thrown) {
+      if (hasCode(thrown, 'CORRUPT') || hasCode(thrown, 'IO')) return undefined;
+      throw thrown;
+    }
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * The cleaner of one open group: one cycle at a time, by itself when there is reason (schedule.ts), or when
+ * it is asked to. What stops a cycle is told; a brake lasts until an operator releases it. Main thread only.
+ */
+
+import type { Timer } from '../base/clock.js';
+import { asStoreError, StoreError } from '../base/errors.js';
+import { BACKGROUND_IDLE_MS, CLEANER_TICK_MS, PACER_REST_FACTOR } from '../base/limits.js';
+import { Pacer } from '../base/pacer.js';
+import type { CatalogContext, GroupService } from '../catalog/context.js';
+import type { OpenedGroup } from '../catalog/opened-group.js';
+import type { CleanerSettings } from '../catalog/types.js';
+import { CleanerFile, type CycleReport } from './cleaner-file.js';
+import { Cycle, type CycleOptions } from './cycle.js';
+import { emptyTrashBack, pardonCondemned } from './pardon.js';
+import { isDue } from './schedule.js';
+import type { Thoroughness } from './victims.js';
+import { BrakePulled, type CycleFigures, type Phase, Work } from './work.js';
+
+const HOUR_MS = 3_600_000;
+
+export interface CleanerStatus {
+  readonly group: string;
+  /** `braked`: released by resume only. */
+  readonly state: 'idle' | 'running' | 'braked';
+  readonly brake?: string;
+  readonly phase?: Phase;
+  readonly done?: number;
+  readonly total?: number;
+  /** Of the cycle that runs. */
+  readonly figures?: CycleFigures;
+  readonly last?: CycleReport;
+  /** About so much is dead, by the deletions in the log. */
+  readonly expectedBytes: number;
+  readonly trashBytes: number;
+}
+
+export interface CleanerParameters {
+  readonly context: Pick<CatalogContext, 'clock' | 'disk' | 'onEvent'>;
+  readonly group: OpenedGroup;
+  /** As they are now; undefined: not known yet, so nothing begins by itself. */
+  readonly settings: () => CleanerSettings | undefined;
+  readonly options?: Partial<CycleOptions>;
+}
+
+export class Cleaner implements GroupService {
+  readonly #parameters: CleanerParameters;
+  readonly #abort = new AbortController();
+  #file: Promise<CleanerFile> | undefined;
+  #running: Promise<CycleReport> | undefined;
+  #cancel: AbortController | undefined;
+  #work: Work | undefined;
+  #timer: Timer | undefined;
+  #ticking: Promise<void> | undefined;
+  #lastEndMs = Number.NEGATIVE_INFINITY;
+
+  constructor(parameters: CleanerParameters) {
+    this.#parameters = parameters;
+  }
+
+  start(): void {
+    this.#ticking = this.#tick();
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    this.cancel();
+    this.#timer?.cancel();
+    await this.#ticking;
+    await this.#running;
+  }
+
+  get group(): OpenedGroup {
+    return this.#parameters.group;
+  }
+
+  /**
+   * Runs a cycle, or waits for the one that runs. Never throws for what stops a cycle: the report says it.
+   * LOCKED: the brake is pulled; CANCELLED: the group is being closed.
+   */
+  async runCycle(thoroughness: Thoroughness = 'thorough'): Promise<CycleReport> {
+    if (this.#running !== undefined) return this.#running;
+    const file = await this.#open();
+    if (this.#abort.signal.aborted) throw new StoreError('CANCELLED', 'the storage group is being closed');
+    if (file.content.brake !== undefined) {
+      throw new StoreError('LOCKED', `${file.content.brake.reason}; 'granary cleaner resume' releases it`);
+    }
+    this.#running ??= this.#run(file, thoroughness).finally(() => {
+      this.#running = undefined;
+      this.#lastEndMs = this.#parameters.context.clock.monotonicMs();
+    });
+    return this.#running;
+  }
+
+  /** Ends the cycle that runs, soon, in a state from which the next one goes on. */
+  cancel(): void {
+    this.#cancel?.abort();
+  }
+
+  /** Releases the brake: what was condemned before is not believed any more. Nothing, when there is none. */
+  async release(): Promise<void> {
+    await this.#running;
+    const file = await this.#open();
+    if (file.content.brake === undefined) return;
+    const work = this.#makeWork(new AbortController().signal);
+    await pardonCondemned(work);
+    await file.change(({ brake: _released, ...content }) => content);
+    work.note('info', 'the brake has been released; what was condemned is pardoned');
+  }
+
+  async status(): Promise<CleanerStatus> {
+    const { content } = await this.#open();
+    const { group } = this;
+    const { trashBytes } = group.space.counters;
+    const work = this.#running === undefined ? undefined : this.#work;
+    return {
+      group: group.name,
+      state: content.brake !== undefined ? 'braked' : this.#running !== undefined ? 'running' : 'idle',
+      ...(content.brake === undefined ? {} : { brake: content.brake.reason }),
+      ...(work === undefined ? {} : { ...work.progress, figures: { ...work.figures } }),
+      ...(content.last === undefined ? {} : { last: content.last }),
+      expectedBytes: expectedBytes(group, content.aliveBytes),
+      trashBytes,
+    };
+  }
+
+  #open(): Promise<CleanerFile> {
+    const { context, group } = this.#parameters;
+    this.#file ??= CleanerFile.open({
+      lane: group.lane,
+      disk: context.disk,
+      directory: group.directory,
+      nowMs: () => context.clock.nowMs(),
+    });
+    return this.#file;
+  }
+
+  async #run(file: CleanerFile, thoroughness: Thoroughness): Promise<CycleReport> {
+    const { clock } = this.#parameters.context;
+    const startedMs = clock.nowMs();
+    this.#cancel = new AbortController();
+    const work = this.#makeWork(this.#cancel.signal);
+    this.#work = work;
+    let ending: Pick<CycleReport, 'outcome' | 'failure'> = { outcome: 'done' };
+    try {
+      const holdMs = (this.#parameters.settings()?.holdHours ?? 0) * HOUR_MS;
+      await new Cycle(work, file, { thoroughness, holdMs, ...this.#parameters.options }).run();
+    } catch (thrown) {
+      ending = await this.#endingOf(work, file, thrown);
+    }
+    const report = { startedMs, endedMs: clock.nowMs(), ...ending, figures: work.figures };
+    await file
+      .change(content => ({ ...content, last: report }))
+      .catch((thrown: unknown) =>
+        work.note('warn', `its report is not kept: ${asStoreError(thrown).message}`),
+      );
+    return report;
+  }
+
+  async #endingOf(
+    work: Work,
+    file: CleanerFile,
+    thrown: unknown,
+  ): Promise<Pick<CycleReport, 'outcome' | 'failure'>> {
+    const error = asStoreError(thrown);
+    if (thrown instanceof BrakePulled) return this.#brake(work, file, thrown);
+    if (error.code === 'CANCELLED') return { outcome: 'cancelled', failure: error.message };
+    work.note('error', `this cycle frees nothing: ${error.message}`);
+    return { outcome: 'failed', failure: error.message };
+  }
+
+  /** The brake is durable before anything else is done. */
+  async #brake(
+    work: Work,
+    file: CleanerFile,
+    { message: reason }: BrakePulled,
+  ): Promise<Pick<CycleReport, 'outcome' | 'failure'>> {
+    work.note('error', `${reason}; nothing is freed before 'granary cleaner resume'`);
+    const sinceMs = this.#parameters.context.clock.nowMs();
+    try {
+      await file.change(content => ({ ...content, brake: { reason, sinceMs } }));
+      await emptyTrashBack(work);
+    } catch (thrown) {
+      work.note('error', `what is in the trash stays there: ${asStoreError(thrown).message}`);
+    }
+    return { outcome: 'braked', failure: reason };
+  }
+
+  #makeWork(signal: AbortSignal): Work {
+    const { context, group } = this.#parameters;
+    const { clock, onEvent } = context;
+    const pacer = new Pacer({
+      clock,
+      isForegroundBusy: () => group.idleMs < BACKGROUND_IDLE_MS,
+      restFactor: PACER_REST_FACTOR,
+      signal,
+    });
+    return new Work({ group, clock, pacer, onEvent });
+  }
+
+  async #tick(): Promise<void> {
+    const { context, group, settings } = this.#parameters;
+    const { clock } = context;
+    try {
+      const { content } = await this.#open();
+      const thoroughness = isDue({
+        settings: settings(),
+        isBraked: content.brake !== undefined,
+        nowMs: clock.nowMs(),
+        sinceLastMs: clock.monotonicMs() - this.#lastEndMs,
+        idleMs: group.idleMs,
+        expectedBytes: expectedBytes(group, content.aliveBytes),
+        isPending: group.state.stores.all().some(({ condemned, moved }) => condemned.length > 0 || !!moved),
+        isOutdated: false,
+        ...spaceOf(group),
+      });
+      if (thoroughness !== undefined) await this.runCycle(thoroughness);
+    } catch (thrown) {
+      if (!this.#abort.signal.aborted) {
+        const message = `cleaner: ${asStoreError(thrown).message}`;
+        context.onEvent({ level: 'error', group: group.name, message });
+      }
+    }
+    if (this.#abort.signal.aborted) return;
+    this.#timer = clock.after(CLEANER_TICK_MS, () => this.start());
+  }
+}
+
+/** By the deletions in the log, and what the last mark has found alive of it. */
+function expectedBytes({ space, state }: OpenedGroup, aliveBytes: number): number {
+  const { plainBytes, blockmapPlainBytes } = space.counters;
+  const named = state.totals.newBytes + state.binTotals.newBytes;
+  const bound = plainBytes + blockmapPlainBytes - named + state.mark.duplicateBytes;
+  return Math.max(0, bound - aliveBytes);
+}
+
+function spaceOf({ space, settings }: OpenedGroup) {
+  const { freeBytes, fileBytes, plainBytes } = space.counters;
+  return { freeBytes, fileBytes, plainBytes, quotaBytes: settings.quotaBytes };
+}

@@ -1,0 +1,125 @@
+/**
+ * Decides under mark 1: what is dead in all data stores, whether the log accounts for it (the brake), which
+ * data stores are worth emptying, and condemns their dead chunks. Condemned means hidden in the engine, then
+ * named in the log; nothing is removed before another epoch and the second mark.
+ */
+import { hasCode } from '../base/errors.js';
+import {
+  CLEANER_CONDEMNED_CHUNKS_MAX,
+  CLEANER_COPY_FREE_SHARE,
+  CLEANER_RESEAL_BYTES_MAX,
+  CONDEMN_CHUNKS_MAX,
+} from '../base/limits.js';
+import { formatSize } from '../base/units.js';
+import { type CondemnRecord, RecordType } from '../catalog/record.js';
+import { type DataStoreInfo, HIDDEN_DEAD, type StoreSurvey } from '../native/binding.js';
+import { sharedBytes } from '../workers/shared-bytes.js';
+import { isHealed } from './damaged-chunks.js';
+import { type Candidate, chooseVictims, type Thoroughness, unaccountedBytes } from './victims.js';
+import type { ViewMark } from './view-mark.js';
+import { BrakePulled, idBytes, type Work } from './work.js';
+
+/**
+ * BrakePulled: more is dead than can be. Answers how much of what the log says may be dead is alive: bytes
+ * that deleted files have brought and others name.
+ */
+export async function condemn(work: Work, mark: ViewMark, thoroughness: Thoroughness): Promise<number> {
+  const stores = await work.dataStores();
+  work.begin('condemn', stores.size);
+  const candidates = await survey(work, mark, stores);
+  const aliveBytes = checkBrake(work, mark, stores, candidates);
+  const { keyring } = work.group;
+  const { freeBytes } = await work.call('counters', work.engine);
+  const isOutdated = ({ keyEpoch }: { keyEpoch: number }) => keyEpoch !== keyring.activeEpoch;
+  work.figures.resealStores = [...stores.values()].filter(isOutdated).length;
+  const victims = chooseVictims(candidates, {
+    thoroughness,
+    deadChunksMax: CLEANER_CONDEMNED_CHUNKS_MAX,
+    copyBytesMax: freeBytes * CLEANER_COPY_FREE_SHARE,
+    resealBytesMax: thoroughness === 'gentle' ? CLEANER_RESEAL_BYTES_MAX : Number.POSITIVE_INFINITY,
+    activeEpoch: keyring.activeEpoch,
+  });
+  for (const victim of victims) await condemnOne(work, mark, victim);
+  return aliveBytes;
+}
+
+/** Closed data stores that nothing has been decided of yet. */
+async function survey(
+  work: Work,
+  { handle }: ViewMark,
+  stores: ReadonlyMap<string, DataStoreInfo>,
+): Promise<Candidate[]> {
+  const candidates: Candidate[] = [];
+  for (const { id, isClosed } of stores.values()) {
+    work.progress.done += 1;
+    const state = work.group.state.stores.get(id);
+    const isDecided = state !== undefined && (state.moved !== undefined || state.condemned.length > 0);
+    if (!isClosed || isDecided) continue;
+    if (state !== undefined && !(await isHealed(work, state))) continue;
+    candidates.push({ ...(await work.call('surveyStore', work.engine, handle, id)), id });
+  }
+  return candidates;
+}
+
+function checkBrake(
+  work: Work,
+  mark: ViewMark,
+  stores: ReadonlyMap<string, DataStoreInfo>,
+  candidates: readonly Candidate[],
+): number {
+  let presentBytes = 0;
+  for (const { plainBytes, blockmapPlainBytes } of stores.values())
+    presentBytes += plainBytes + blockmapPlainBytes;
+  let deadBytes = candidates.reduce((sum, { deadPlainBytes }) => sum + deadPlainBytes, 0);
+  for (const { id, condemned } of work.group.state.stores.all()) {
+    if (stores.has(id)) deadBytes += condemned.reduce((sum, { deadPlainBytes }) => sum + deadPlainBytes, 0);
+  }
+  work.figures.deadBytes = deadBytes;
+  const { newBytes, duplicateBytes } = mark;
+  const excess = unaccountedBytes({ presentBytes, deadBytes, newBytes, duplicateBytes });
+  if (excess === 0) return Math.max(0, presentBytes - mark.totalNewBytes + duplicateBytes - deadBytes);
+  throw new BrakePulled(
+    `${formatSize(deadBytes)} of ${formatSize(presentBytes)} seem dead, ${formatSize(excess)} more than ` +
+      'the deletions in the log account for',
+  );
+}
+
+async function condemnOne(work: Work, { handle }: ViewMark, victim: Candidate): Promise<void> {
+  const bits = sharedBytes(Math.ceil(victim.chunkCount / 8));
+  let found: StoreSurvey;
+  try {
+    found = await work.call('condemnStore', work.engine, handle, victim.id, bits);
+  } catch (thrown) {
+    // A stream has come to hold it: another cycle takes it.
+    if (hasCode(thrown, 'BUSY')) return;
+    throw thrown;
+  }
+  try {
+    await work.commit(...condemnRecords(victim.id, work.figures.epoch, found, bits));
+  } catch (thrown) {
+    await work.callAnyway('revealChunks', work.engine, victim.id, HIDDEN_DEAD);
+    throw thrown;
+  }
+  work.figures.condemnedStores += 1;
+  work.figures.condemnedChunks += found.deadCount;
+  work.figures.condemnedBytes += found.deadPlainBytes;
+}
+
+/** The bytes that are dead stand in the first of them. */
+function condemnRecords(id: string, epoch: number, found: StoreSurvey, bits: Uint8Array): CondemnRecord[] {
+  const records: CondemnRecord[] = [];
+  let firstChunk = 0;
+  do {
+    const part = bits.slice(firstChunk / 8, (firstChunk + CONDEMN_CHUNKS_MAX) / 8);
+    records.push({
+      type: RecordType.CONDEMN,
+      epoch,
+      dataStore: idBytes(id),
+      firstChunk,
+      bits: part,
+      deadPlainBytes: firstChunk === 0 ? found.deadPlainBytes : 0,
+    });
+    firstChunk += CONDEMN_CHUNKS_MAX;
+  } while (firstChunk < found.chunkCount);
+  return records;
+}

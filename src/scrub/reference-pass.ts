@@ -1,0 +1,144 @@
+/**
+ * Scrub of references: is every chunk that a file names in a data store, and not damaged? Names the files
+ * that miss some, has the chunks repaired from whatever source has them, and asks again. Nothing is removed:
+ * a file stays as it is until its chunks come back, by a repair or by the next backup that carries them.
+ */
+import { asStoreError, hasCode } from '../base/errors.js';
+import { REPAIR_CHUNKS_MAX, SCRUB_FILES_NAMED_MAX } from '../base/limits.js';
+import { DamagedChunks, nameOf } from '../catalog/damaged-chunks.js';
+import { LocalCopies } from '../catalog/local-copies.js';
+import type { FileRow } from '../catalog/record.js';
+import { nameOfFile, ReferenceCheck } from '../catalog/reference-check.js';
+import { type RepairReport, repairChunks, type WantedChunk } from '../catalog/repair-source.js';
+import type { ScrubWork } from './work.js';
+
+export interface ReferenceReport {
+  files: number;
+  /** Files that miss chunks: the first SCRUB_FILES_NAMED_MAX by name, and how many there are. */
+  readonly names: string[];
+  damagedFiles: number;
+  /** Distinct chunks that they miss. */
+  lostChunks: number;
+  healedChunks: number;
+}
+
+export class ReferencePass {
+  readonly #work: ScrubWork;
+  /** Files whose blockmap was said to be damaged: once each, while it stays as it is. */
+  readonly #reported = new Set<number>();
+  /** Of the last complete pass. */
+  last: ReferenceReport | undefined;
+
+  constructor(work: ScrubWork) {
+    this.#work = work;
+  }
+
+  /** One pass over all files; a second one when the first has led to repairs. */
+  async run(progress: (done: number, total: number) => void = () => undefined): Promise<ReferenceReport> {
+    let walk = await this.#walk(progress);
+    if (walk.wanted.size > 0) {
+      if (await this.#repair([...walk.wanted.values()])) walk = await this.#walk(progress);
+    }
+    this.last = walk.report;
+    this.#work.state.content.referencesMs = this.#work.clock.nowMs();
+    this.#tell(walk.report);
+    return walk.report;
+  }
+
+  async #walk(progress: (done: number, total: number) => void): Promise<Walk> {
+    const { group } = this.#work;
+    const damaged = await DamagedChunks.of(group);
+    const walk = new Walk(damaged.healedCount);
+    const check = new ReferenceCheck(group, damaged);
+    const total = group.state.totals.files + group.state.binTotals.files;
+    for await (const row of group.state.scanAll()) {
+      progress(Math.min(walk.report.files, total), total);
+      walk.report.files += 1;
+      await this.#file(check, row, walk);
+    }
+    return walk;
+  }
+
+  async #file(check: ReferenceCheck, row: FileRow, walk: Walk): Promise<void> {
+    let isDamaged = false;
+    try {
+      for (let offset = 0; offset < row.size; ) {
+        const { next, lost } = await this.#work.unit(() => check.batch(row, offset));
+        isDamaged ||= lost.length > 0;
+        for (const chunk of lost) walk.want(chunk);
+        offset = next;
+      }
+    } catch (thrown) {
+      if (!hasCode(thrown, 'CORRUPT')) throw thrown;
+      this.#reportNode(row);
+      isDamaged = true;
+    }
+    if (!isDamaged || !(await check.isCurrent(row))) return;
+    walk.name(nameOfFile(this.#work.group, row));
+  }
+
+  /** A node of its blockmap: which one, those find out who read the records. */
+  #reportNode({ root, version }: FileRow): void {
+    if (this.#reported.has(version) || this.#reported.size >= SCRUB_FILES_NAMED_MAX) return;
+    this.#reported.add(version);
+    this.#work.group.reportDamage(new Uint8Array(root));
+  }
+
+  /** True: something has come back. */
+  async #repair(wanted: readonly WantedChunk[]): Promise<boolean> {
+    const { group } = this.#work;
+    const sources = [new LocalCopies(group), ...group.repairSources];
+    try {
+      const report = await repairChunks(group, sources, wanted);
+      this.#work.state.content.chunksRepaired += report.repaired;
+      this.#tellRepair(report);
+      return report.repaired > 0;
+    } catch (thrown) {
+      const { code, message } = asStoreError(thrown);
+      if (code === 'CANCELLED') throw thrown;
+      this.#work.event('error', `repair failed and is tried again: ${code} ${message}`);
+      return false;
+    }
+  }
+
+  #tellRepair({ wanted, repaired, refused, unreachable }: RepairReport): void {
+    for (const [source, count] of refused) {
+      this.#work.event('error', `${source} gave wrong bytes for ${count} chunks: they were refused`);
+    }
+    for (const [source, reason] of unreachable) {
+      this.#work.event('warn', `${source} cannot be asked for lost chunks now: ${reason}`);
+    }
+    if (repaired > 0) this.#work.event('info', `${repaired} of ${wanted} lost chunks have been repaired`);
+  }
+
+  #tell({ names, damagedFiles, lostChunks }: ReferenceReport): void {
+    if (damagedFiles === 0) return;
+    const more = damagedFiles > names.length ? ` and ${damagedFiles - names.length} more` : '';
+    const what = lostChunks > 0 ? `${lostChunks} chunks are lost` : 'blockmaps are damaged';
+    this.#work.event('error', `${what}, which these files need: ${names.join(', ')}${more}`);
+  }
+}
+
+/** What one walk has found. */
+class Walk {
+  readonly report: ReferenceReport;
+  /** By name, at most REPAIR_CHUNKS_MAX: the rest is asked for when these are there again. */
+  readonly wanted = new Map<string, WantedChunk>();
+
+  constructor(healedChunks: number) {
+    const none = { files: 0, damagedFiles: 0, lostChunks: 0 };
+    this.report = { ...none, healedChunks, names: [] };
+  }
+
+  want(chunk: WantedChunk): void {
+    const name = nameOf(chunk.fingerprint, 0);
+    if (this.wanted.has(name) || this.wanted.size >= REPAIR_CHUNKS_MAX) return;
+    this.wanted.set(name, chunk);
+    this.report.lostChunks += 1;
+  }
+
+  name(file: string): void {
+    this.report.damagedFiles += 1;
+    if (this.report.names.length < SCRUB_FILES_NAMED_MAX) this.report.names.push(file);
+  }
+}
