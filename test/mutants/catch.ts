@@ -47,6 +47,12 @@ function failedTests(): number {
 function bySimulator({ caughtBy }: Mutant): Verdict {
   const built = run('node', [join(TREE, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.simulate.json']);
   if (built.status !== 0) return { isCaught: false, output: built.output };
-  const ran: Ran = run('node', ['dist/test/simulate/run.js', '--seed', '1', '--runs', String(caughtBy.simulate)]);
+  const ran: Ran = run('node', [
+    'dist/test/simulate/run.js',
+    '--seed',
+    '1',
+    '--runs',
+    String(caughtBy.simulate),
+  ]);
   return { isCaught: ran.status === 1 && /^replay: /m.test(ran.output), output: ran.output };
 }

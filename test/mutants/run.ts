@@ -13,7 +13,8 @@ const { values } = parseArgs({
 });
 const begun = performance.now();
 const chosen = MUTANTS.filter(
-  ({ name, isFast }) => (values.only === undefined || name === values.only) && (!values.fast || isFast === true),
+  ({ name, isFast }) =>
+    (values.only === undefined || name === values.only) && (!values.fast || isFast === true),
 );
 if (chosen.length === 0) throw new Error(`no mutant '${values.only}'`);
 prepareTree();

@@ -29,7 +29,8 @@ export function prepareTree(): void {
   mkdirSync(TREE, { recursive: true });
   for (const folder of COPIED) copyChanged(folder);
   for (const name of readdirSync(ROOT).filter(file => COPIED_FILES.test(file))) copyChanged(name);
-  if (!existsSync(join(TREE, 'node_modules'))) symlinkSync(join(ROOT, 'node_modules'), join(TREE, 'node_modules'));
+  if (!existsSync(join(TREE, 'node_modules')))
+    symlinkSync(join(ROOT, 'node_modules'), join(TREE, 'node_modules'));
 }
 
 function copyChanged(path: string): void {
@@ -66,7 +67,10 @@ export function withMutant<T>({ name, file, find, replace }: Mutant, action: () 
   const text = readFileSync(path, 'utf8');
   const count = text.split(find).length - 1;
   if (count !== 1) throw new Error(`mutant '${name}': ${count} places in ${file} instead of one: ${find}`);
-  writeFileSync(path, text.replace(find, () => replace));
+  writeFileSync(
+    path,
+    text.replace(find, () => replace),
+  );
   try {
     return action();
   } finally {

@@ -104,6 +104,8 @@ export interface Opening {
   readonly clock: StillClock;
   /** Payload bytes of log between checkpoints that are written by themselves; by default there are none. */
   readonly checkpointInterval?: number;
+  /** Scrub runs, by itself and when it is asked to. */
+  readonly isScrubbed?: boolean;
 }
 
 /** A system that runs, with the flows that main.ts would give it. */
@@ -113,7 +115,8 @@ export interface Running {
   readonly scrubs: Scrubs;
 }
 
-export async function openSystem({ lane, disk, clock, checkpointInterval }: Opening): Promise<Running> {
+export async function openSystem(opening: Opening): Promise<Running> {
+  const { lane, disk, clock, checkpointInterval, isScrubbed = true } = opening;
   const context = { clock, disk, onEvent: () => undefined };
   // Few names a pass, so that the second mark needs several.
   const cleaners = new Cleaners(context, { namesMax: 5 });
@@ -125,7 +128,7 @@ export async function openSystem({ lane, disk, clock, checkpointInterval }: Open
     unlock: { keyFile: SECRETS.keyFile },
     context: {
       clock,
-      services: [cleaners.make, scrubs.serve],
+      services: [cleaners.make, ...(isScrubbed ? [scrubs.serve] : [])],
       engineBounds: SMALL_BOUNDS,
       reserveSize: 4096,
       checkpointInterval: checkpointInterval ?? 2 ** 30,

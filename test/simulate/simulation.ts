@@ -259,6 +259,7 @@ export class Simulation {
   }
 
   async #scrub(): Promise<void> {
+    if (!this.#isScrubbed) return;
     const lane = this.#lane;
     const [report] = await this.#running.scrubs.run({ group: 'g' });
     const { damagedRecords, lostChunks, damagedFiles } = report!;
@@ -277,7 +278,8 @@ export class Simulation {
 
   #planFault(): void {
     if (this.#isFaulty) return;
-    const kind = [2, 3, 4, 6][this.#next(4)]!;
+    const kinds = this.#isScrubbed ? [2, 3, 4] : [2, 3, 4, 6];
+    const kind = kinds[this.#next(kinds.length)]!;
     const operation = 1 + this.#next(25);
     const isForEver = this.#next(3) === 0;
     this.#trace(`fault ${kind} at ${operation} ${isForEver}`);
@@ -382,6 +384,11 @@ export class Simulation {
 
   // --- parts ---
 
+  /** What scrub cannot read is in quarantine until it comes again: runs with read errors go without it. */
+  get #isScrubbed(): boolean {
+    return this.#seed % 2 === 1;
+  }
+
   get #system(): WholeSystem {
     return this.#running.system;
   }
@@ -392,6 +399,7 @@ export class Simulation {
       disk: this.#disk,
       clock: this.#clock,
       checkpointInterval: CHECKPOINT_INTERVAL,
+      isScrubbed: this.#isScrubbed,
     };
     this.#running = await this.#drive(openSystem(opening));
     if (this.#overlaps > 1) this.#counts.interleavings += 1;
