@@ -2,7 +2,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Mutant } from './mutants.js';
-import { type Ran, run, TREE, useAddon, withMutant } from './tree.js';
+import { type Ran, run, TREE, useAddon, withChange } from './tree.js';
 
 export interface Verdict {
   readonly isCaught: boolean;
@@ -11,35 +11,42 @@ export interface Verdict {
 
 /** prepareTree comes first. */
 export function caught(mutant: Mutant): Verdict {
-  return withMutant(mutant, () => {
-    const isNative = mutant.file.startsWith('native/');
-    if (isNative) useAddon(true);
-    try {
-      return mutant.caughtBy.simulate === undefined ? byTest(mutant) : bySimulator(mutant);
-    } finally {
-      if (isNative) useAddon(false);
-    }
+  const { with: second } = mutant;
+  return withChange(mutant, () => {
+    return second === undefined ? verdict(mutant) : withChange(second, () => verdict(mutant));
   });
+}
+
+function verdict(mutant: Mutant): Verdict {
+  const isNative = mutant.file.startsWith('native/');
+  if (isNative) useAddon(true);
+  try {
+    return mutant.caughtBy.simulate === undefined ? byTest(mutant) : bySimulator(mutant);
+  } finally {
+    if (isNative) useAddon(false);
+  }
 }
 
 const REPORT = join(TREE, 'mutant-report.json');
 
-function byTest({ caughtBy }: Mutant): Verdict {
+function byTest({ caughtBy, isHarmless }: Mutant): Verdict {
   rmSync(REPORT, { force: true });
   const ran = run('node', [
     join(TREE, 'node_modules/vitest/vitest.mjs'),
     ...['run', '--reporter=json', `--outputFile=${REPORT}`, caughtBy.test!],
     ...(caughtBy.name === undefined ? [] : ['-t', caughtBy.name]),
   ]);
-  return { isCaught: failedTests() > 0, output: ran.output };
+  const { failed, passed } = counts();
+  return { isCaught: isHarmless === true ? failed === 0 && passed > 0 : failed > 0, output: ran.output };
 }
 
 /** A test that cannot even be loaded catches nothing. */
-function failedTests(): number {
+function counts(): { failed: number; passed: number } {
   try {
-    return (JSON.parse(readFileSync(REPORT, 'utf8')) as { numFailedTests: number }).numFailedTests;
+    const { numFailedTests: failed, numPassedTests: passed } = JSON.parse(readFileSync(REPORT, 'utf8'));
+    return { failed, passed };
   } catch {
-    return 0;
+    return { failed: 0, passed: 0 };
   }
 }
 

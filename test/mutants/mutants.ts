@@ -5,14 +5,21 @@
 import { CLEANER_MUTANTS } from './cleaner-mutants.js';
 import { STORE_MUTANTS } from './store-mutants.js';
 
-export interface Mutant {
-  readonly name: string;
-  /** The invariant of the design, or the rule of the cleaner, that it breaks. */
-  readonly breaks: string;
+export interface Change {
   readonly file: string;
   /** Stands in the file exactly once. */
   readonly find: string;
   readonly replace: string;
+}
+
+export interface Mutant extends Change {
+  readonly name: string;
+  /** The invariant of the design, or the rule of the cleaner, that it breaks. */
+  readonly breaks: string;
+  /** A second change, where a rule is kept by two lines, or a fault is needed to see that one is missing. */
+  readonly with?: Change;
+  /** Nothing is to be noticed: the rest of the system makes up for it, and the test passes. */
+  readonly isHarmless?: boolean;
   readonly caughtBy: {
     /** A test file, and a part of the names of the tests that count. */
     readonly test?: string;

@@ -14,7 +14,7 @@ const { values } = parseArgs({
 const begun = performance.now();
 const chosen = MUTANTS.filter(
   ({ name, isFast }) =>
-    (values.only === undefined || name === values.only) && (!values.fast || isFast === true),
+    (values.only === undefined || new RegExp(values.only).test(name)) && (!values.fast || isFast === true),
 );
 if (chosen.length === 0) throw new Error(`no mutant '${values.only}'`);
 prepareTree();

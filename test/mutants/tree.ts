@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { Mutant } from './mutants.js';
+import type { Change } from './mutants.js';
 
 const ROOT = process.cwd();
 export const TREE = join(ROOT, 'build-mutants', 'tree');
@@ -61,12 +61,12 @@ export function useAddon(isMutated: boolean): void {
   if (built.status !== 0) throw new Error(`the mutated addon does not build:\n${built.output.slice(-2000)}`);
 }
 
-/** Puts the mutant in, runs `action`, and takes it out again. The place has to be there exactly once. */
-export function withMutant<T>({ name, file, find, replace }: Mutant, action: () => T): T {
+/** Makes the change, runs `action`, and takes it back. The place has to be there exactly once. */
+export function withChange<T>({ file, find, replace }: Change, action: () => T): T {
   const path = join(TREE, file);
   const text = readFileSync(path, 'utf8');
   const count = text.split(find).length - 1;
-  if (count !== 1) throw new Error(`mutant '${name}': ${count} places in ${file} instead of one: ${find}`);
+  if (count !== 1) throw new Error(`${count} places in ${file} instead of one: ${find}`);
   writeFileSync(
     path,
     text.replace(find, () => replace),
