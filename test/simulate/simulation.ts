@@ -135,7 +135,7 @@ export class Simulation {
   async #step(): Promise<void> {
     const dice = this.#next(1000);
     if (dice < 120) this.#startOperation();
-    else if (dice < 126) await this.#explore();
+    else if (dice < 124) await this.#explore();
     else if (dice < 128) await this.#loseFlips();
     else if (dice < 130) await this.#losePower();
     else if (dice < 132) await this.#restart();
@@ -339,7 +339,7 @@ export class Simulation {
   /** This moment, recovered from in several ways; the run itself does not notice. */
   async #explore(): Promise<void> {
     const moment = await Moment.take(this.#disk, this.#lane.views, this.#oldViews);
-    const ways = 4 + this.#next(8);
+    const ways = 10 + this.#next(12);
     for (let way = 0; way < ways && this.#problems.length === 0; way += 1) {
       const seed = way < 2 ? way : this.#crashSeed();
       const fate = VIEW_FATES[this.#next(VIEW_FATES.length)]!;
@@ -350,7 +350,7 @@ export class Simulation {
         ledger: this.#ledger.copy(),
         interruptions: this.#interruptions(),
         isFull: this.#next(4) === 0,
-        isThorough: this.#next(4) === 0,
+        isThorough: this.#next(16) === 0,
       };
       this.#trace(`explore ${seed} ${fate} ${plan.interruptions.length}`);
       this.#report(await recoveryProblems(plan));
