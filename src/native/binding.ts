@@ -365,12 +365,17 @@ export interface Binding {
   inspectFile(path: string, dataKeys: readonly DataKey[], logKey?: Uint8Array): string;
 
   // --- simulated disks, for tests ---
+  /** Operations on it happen in the order of the calls, none on a thread beside the caller's. */
   diskCreate(): DiskHandle;
   diskPlan(disk: DiskHandle, kind: number, operation: number, isForEver: boolean): void;
   diskOperations(disk: DiskHandle): { readonly count: number; readonly wasHit: boolean };
   diskCrash(disk: DiskHandle, seed: number): void;
   diskCapacity(disk: DiskHandle, sizeMax: number): void;
   diskDamage(disk: DiskHandle, path: string, offset: number, bytes: Uint8Array): void;
+  /** A disk of its own in the same state, synced and not, without plan, locks and open files. */
+  diskCopy(disk: DiskHandle): DiskHandle;
+  /** With plan kind 7: copies of the disk as it was before each operation since the plan was set; drop each. */
+  diskCopies(disk: DiskHandle): DiskHandle[];
   diskDrop(disk: DiskHandle): void;
 }
 
