@@ -1,6 +1,6 @@
 /**
- * Scrub of references: is every chunk that a file names in a data store, and not damaged? Names the files that
- * miss some, has the chunks repaired from whatever source has them, and asks again. Nothing is removed:
+ * Scrub of references: is every chunk that a file names in a data store, and not damaged? Names the files
+ * that miss some, has the chunks repaired from whatever source has them, and asks again. Nothing is removed:
  * a file stays as it is until its chunks come back, by a repair or by the next backup that carries them.
  */
 import { asStoreError, hasCode } from '../base/errors.js';
