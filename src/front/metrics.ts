@@ -21,6 +21,8 @@ const GROUP_GAUGES: Readonly<Record<string, keyof ByteStatistics>> = {
   files: 'files',
   chunks: 'chunks',
   data_stores: 'dataStores',
+  bin_files: 'binFiles',
+  bin_bytes: 'binBytes',
 };
 const SCRUB_GAUGES: Readonly<Record<string, Exclude<keyof ScrubFigures, 'group'>>> = {
   read_bytes: 'bytesRead',

@@ -48,6 +48,17 @@ test('space of deleted files returns in two cycles, and what is left reads back 
   expect(await it.problems({ b: B, c: C })).toEqual([]);
 });
 
+test('what lies dead in data stores that are still open returns, too, without a restart', async () => {
+  const it = await start();
+  await it.put('a', A.subarray(0, 200_000));
+  await it.put('c', C.subarray(0, 100_000));
+  await it.remove('a');
+  await it.run();
+  const { figures } = await it.run();
+  expect(figures.freedBytes).toBeGreaterThan(190_000);
+  expect(await it.problems({ c: C.subarray(0, 100_000) })).toEqual([]);
+});
+
 test('files that share chunks with deleted ones keep them', async () => {
   const it = await start();
   const mixed = Buffer.concat([A.subarray(0, MIB), seededBytes(9, MIB), A.subarray(2 * MIB)]);
@@ -146,6 +157,26 @@ test('a file put between snapshot and decision keeps the dead chunks that it fou
   await it.run();
   for (let cycle = 0; cycle < 3; cycle += 1) await it.run();
   expect(await it.problems({ again: A, b: B, c: C })).toEqual([]);
+});
+
+test('what is dead in data stores that are open still returns without a restart', async () => {
+  const engineBounds = { residentIndexBytesMax: 2 ** 20, regionCacheBytesMax: 2 ** 20 };
+  const it = await start(system => {
+    system.context = { engineBounds: { ...engineBounds, dataStoreSizeTarget: 2 ** 30 } };
+  });
+  await it.put('a', A);
+  await it.put('b', B);
+  await it.remove('a');
+  expect((await it.lane.call('listDataStores', it.group.engine)).map(({ isClosed }) => isClosed)).toEqual([
+    false,
+  ]);
+  await it.run();
+  const { figures } = await it.run();
+  expect(figures.freedBytes).toBeGreaterThan(A.length + B.length);
+  expect(figures.copiedBytes).toBeGreaterThan(B.length);
+  expect(await it.problems({ b: B })).toEqual([]);
+  await it.restart();
+  expect(await it.fileBytes()).toBeLessThan(1.1 * B.length);
 });
 
 /** Six files whose first halves are files of their own; the whole ones are deleted. */

@@ -185,13 +185,14 @@ export const WORKLOADS: readonly Workload[] = [
     name: 'deletes and cycles of the cleaner',
     isCleaned: true,
     run: async it => {
-      await it.put('big', 3, 700_000);
+      await it.put('big', 3, 400_000);
+      await it.put('half', 3, 200_000);
       await it.put('f1', 1, 60_000);
       await it.remove('big');
       await it.restart();
       await it.clean();
       // In part it comes again, while it is condemned.
-      await it.put('big', 3, 200_000);
+      await it.put('big', 3, 300_000);
       await it.clean();
       await it.checkpoint();
       await it.remove('f1');
