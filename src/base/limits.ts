@@ -137,6 +137,8 @@ export const REPAIR_CHUNKS_MAX = 65_536;
 export const DAMAGED_CHUNKS_MAX = 500_000;
 /** Damages of a group that one report names. */
 export const DAMAGES_NAMED_MAX = 10_000;
+/** Rows of a blockmap node, as native/blockmap writes it. */
+export const BLOCKMAP_NODE_ROWS_MAX = 512;
 /** Chunks that reads have found damaged and scrub has not looked at yet. */
 export const DAMAGE_REPORTS_MAX = 65_536;
 /** Chunks that a source of repair is asked for at a time, a segment's bytes at most. */

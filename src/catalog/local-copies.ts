@@ -19,14 +19,14 @@ export class LocalCopies implements RepairSource {
 
   async fetch(wanted: readonly WantedChunk[]): Promise<(Uint8Array | undefined)[]> {
     const answers: (Uint8Array | undefined)[] = [];
-    for (const chunk of wanted) answers.push((await this.#read(chunk)) ?? (await this.#rescue(chunk)));
-    return answers;
-  }
-
-  async #rescue(chunk: WantedChunk): Promise<Uint8Array | undefined> {
+    for (const chunk of wanted) answers.push(await this.#read(chunk));
+    const missing = [...wanted.keys()].filter(index => answers[index] === undefined);
+    if (missing.length === 0) return answers;
     const { lane, engine } = this.#group;
-    const found = await lane.call('rescueChunks', engine, new Uint8Array(chunk.fingerprint), 1);
-    return found === 0 ? undefined : this.#read(chunk);
+    const fingerprints = new Uint8Array(Buffer.concat(missing.map(index => wanted[index]!.fingerprint)));
+    if ((await lane.call('rescueChunks', engine, fingerprints, missing.length)) === 0) return answers;
+    for (const index of missing) answers[index] = await this.#read(wanted[index]!);
+    return answers;
   }
 
   async #read({ fingerprint, length }: WantedChunk): Promise<Uint8Array | undefined> {

@@ -7,6 +7,7 @@ import { asStoreError, hasCode } from '../base/errors.js';
 import { REPAIR_CHUNKS_MAX, SCRUB_FILES_NAMED_MAX } from '../base/limits.js';
 import { DamagedChunks, nameOf } from '../catalog/damaged-chunks.js';
 import { LocalCopies } from '../catalog/local-copies.js';
+import { lostNodes } from '../catalog/lost-nodes.js';
 import type { FileRow } from '../catalog/record.js';
 import { nameOfFile, ReferenceCheck } from '../catalog/reference-check.js';
 import { type RepairReport, repairChunks, type WantedChunk } from '../catalog/repair-source.js';
@@ -17,7 +18,7 @@ export interface ReferenceReport {
   /** Files that miss chunks: the first SCRUB_FILES_NAMED_MAX by name, and how many there are. */
   readonly names: string[];
   damagedFiles: number;
-  /** Distinct chunks that they miss. */
+  /** Distinct chunks and blockmap nodes that they miss. */
   lostChunks: number;
   healedChunks: number;
 }
@@ -74,9 +75,17 @@ export class ReferencePass {
       if (!hasCode(thrown, 'CORRUPT')) throw thrown;
       this.#reportNode(row);
       isDamaged = true;
+      await this.#wantNodes(row, walk);
     }
     if (!isDamaged || !(await check.isCurrent(row))) return;
     walk.name(nameOfFile(this.#work.group, row));
+  }
+
+  async #wantNodes(row: FileRow, walk: Walk): Promise<void> {
+    const nodes = lostNodes(this.#work.group, row, work => this.#work.unit(work));
+    for await (const node of nodes) {
+      if (!walk.want(node)) return;
+    }
   }
 
   /** A node of its blockmap: which one, those find out who read the records. */
@@ -116,8 +125,10 @@ export class ReferencePass {
   #tell({ names, damagedFiles, lostChunks }: ReferenceReport): void {
     if (damagedFiles === 0) return;
     const more = damagedFiles > names.length ? ` and ${damagedFiles - names.length} more` : '';
-    const what = lostChunks > 0 ? `${lostChunks} chunks are lost` : 'blockmaps are damaged';
-    this.#work.event('error', `${what}, which these files need: ${names.join(', ')}${more}`);
+    this.#work.event(
+      'error',
+      `${lostChunks} chunks are lost, which these files need: ${names.join(', ')}${more}`,
+    );
   }
 }
 
@@ -134,11 +145,14 @@ class Walk {
     this.report = { ...none, healedChunks, names: [] };
   }
 
-  want(chunk: WantedChunk): void {
+  /** False: there is no room for more. */
+  want(chunk: WantedChunk): boolean {
     const name = nameOf(chunk.fingerprint, 0);
-    if (this.wanted.has(name) || this.wanted.size >= this.#wantedMax) return;
+    if (this.wanted.has(name)) return true;
+    if (this.wanted.size >= this.#wantedMax) return false;
     this.wanted.set(name, chunk);
     this.report.lostChunks += 1;
+    return true;
   }
 
   name(file: string): void {

@@ -120,7 +120,7 @@ test('reports of reads are kept once each, up to the bound, and taken once', () 
   expect(reports.count).toBe(DAMAGE_REPORTS_MAX);
 });
 
-test('a source is asked for a bounded number of chunks and bytes at a time, the next for what is left', async () => {
+test('a source is asked for so many chunks and bytes at a time, the next for what is left', async () => {
   const { group } = await opened();
   const asked: string[] = [];
   const source = (name: string, has: (seed: number) => boolean): RepairSource => ({

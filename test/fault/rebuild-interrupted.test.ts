@@ -65,7 +65,7 @@ async function stateOf(disk: FakeDisk): Promise<object> {
 
 for (const hasCheckpoints of [false, true]) {
   const from = hasCheckpoints ? 'a checkpoint' : "the log's start";
-  test(`cut at any batch of a rebuild from ${from}, a start and a further rebuild make the same view`, async () => {
+  test(`a rebuild from ${from} that is cut at any batch is made good by a start or a rebuild`, async () => {
     const pristine = await filled(hasCheckpoints);
     const wanted = await stateOf(await pristine.crashed());
     expect(wanted).toMatchObject({ damages: [] });
@@ -96,7 +96,7 @@ for (const hasCheckpoints of [false, true]) {
   });
 }
 
-test('a rebuild that is killed again and again leaves nothing that the last one does not make good', async () => {
+test('a rebuild that is killed again and again is made good by the last one', async () => {
   const server = await TestServer.start();
   await server.granary(['container', 'add', 'c']);
   for (let file = 0; file < 40; file += 1) {

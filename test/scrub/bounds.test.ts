@@ -27,7 +27,7 @@ test('files are named up to the bound, and counted beyond it', async () => {
   expect(events.map(({ message }) => message)).toContainEqual(expect.stringMatching(/ and 1 more$/));
 });
 
-test('of more lost chunks than can be asked for at once the rest is asked for when those have come', async () => {
+test('lost chunks beyond what is asked for at once are asked for when those have come', async () => {
   const { disk, catalog, context, group } = await opened();
   for (let seed = 1; seed <= 5; seed += 1) await catalog.putFile('c', `f${seed}`, draft(100, seed));
   disk.dataStores.set('ab'.repeat(24), new Uint8Array(32));

@@ -30,7 +30,7 @@ function watchReads(disk: FakeDisk): () => number[] {
   return () => seen.splice(0);
 }
 
-test('each file is read once when it is new, in the order of the commits, but not when replaced', async () => {
+test('each file is read once when it is new, in the order of the commits, unless replaced', async () => {
   const { disk, scrub, put, catalog, clock } = await opened();
   const reads = watchReads(disk);
   for (const seed of [3, 1, 2]) await put(seed);

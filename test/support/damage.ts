@@ -1,6 +1,6 @@
 /**
- * Damage of stored files by structure class: where each structure lies in the files of a stopped system, and a
- * change of it that follows from a seed.
+ * Damage of stored files by structure class: where each structure lies in the files of a stopped system, and
+ * a change of it that follows from a seed.
  */
 import { basename } from 'node:path';
 
