@@ -9,7 +9,9 @@ std::shared_ptr<SimulatedFileSystem> TakeDisk(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DiskCreate(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), Registry::Get().disks.Add(SimulatedFileSystem::Create()));
+  const auto disk = SimulatedFileSystem::Create();
+  disk->SetInOrder();
+  return Napi::Number::New(info.Env(), Registry::Get().disks.Add(disk));
 }
 
 Napi::Value DiskPlan(const Napi::CallbackInfo& info) {
@@ -44,6 +46,20 @@ Napi::Value DiskDamage(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value DiskCopy(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), Registry::Get().disks.Add(TakeDisk(info)->Copy()));
+}
+
+Napi::Value DiskCopies(const Napi::CallbackInfo& info) {
+  const auto copies = TakeDisk(info)->TakeCopies();
+  Napi::Array handles = Napi::Array::New(info.Env(), copies.size());
+  for (size_t index = 0; index < copies.size(); ++index) {
+    handles.Set(static_cast<uint32_t>(index),
+                Napi::Number::New(info.Env(), Registry::Get().disks.Add(copies[index])));
+  }
+  return handles;
+}
+
 Napi::Value DiskDrop(const Napi::CallbackInfo& info) {
   Registry::Get().disks.Remove(TakeU32(info[0]));
   return info.Env().Undefined();
@@ -58,6 +74,8 @@ void ExportDiskVerbs(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "diskCrash", DiskCrash, 2);
   Export(env, exports, "diskCapacity", DiskCapacity, 2);
   Export(env, exports, "diskDamage", DiskDamage, 4);
+  Export(env, exports, "diskCopy", DiskCopy, 1);
+  Export(env, exports, "diskCopies", DiskCopies, 1);
   Export(env, exports, "diskDrop", DiskDrop, 1);
 }
 

@@ -18,6 +18,11 @@ PairSync::~PairSync() {
 }
 
 Status PairSync::Sync(File* a, File* b) {
+  if (is_in_order_) {
+    const Status first = a->Sync();
+    const Status second = b->Sync();
+    return first.ok() ? second : first;
+  }
   {
     std::lock_guard<std::mutex> guard(mutex_);
     if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
@@ -52,7 +57,8 @@ CommitLogFiles::CommitLogFiles(FileSystem* files, const std::string& directory, 
       parameters_(parameters),
       read_only_(read_only),
       segments_(std::move(recovered.segments)),
-      last_hash_(recovered.last_hash) {
+      last_hash_(recovered.last_hash),
+      pair_sync_(files->IsInOrder()) {
   if (parameters.log_key != nullptr) log_key_ = *parameters.log_key;
   if (!segments_.empty()) last_sequence_ = segments_.back().last_sequence;
 }

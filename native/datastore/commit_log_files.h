@@ -37,15 +37,17 @@ Result<RecoveredLog> RecoverLog(FileSystem* files, const std::string& directory,
 // First sequences of all segment files in a copy's directory, ascending.
 Result<std::vector<uint64_t>> ListLogSegments(FileSystem* files, const std::string& copy_directory);
 
-// Syncs two files at the same time: one here, one on a thread of its own.
+// Syncs two files at the same time: one here, one on a thread of its own, or in order one after the other.
 class PairSync {
  public:
+  explicit PairSync(bool is_in_order) : is_in_order_(is_in_order) {}
   ~PairSync();
   Status Sync(File* a, File* b);
 
  private:
   void Run();
 
+  const bool is_in_order_;
   std::mutex mutex_;
   std::condition_variable changed_;
   File* pending_ = nullptr;

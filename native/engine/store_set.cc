@@ -235,18 +235,6 @@ void StoreSet::ReturnAppenderAfter(StoreSlot* slot, const Status& failure) {
   if (Fail(failure).code() == Code::kNoSpace) ReturnAppender(slot);
 }
 
-void StoreSet::CloseIdleAppenders() {
-  std::vector<StoreSlot*> filled;
-  {
-    std::lock_guard lock(appenders_mutex_);
-    const auto is_empty = [](StoreSlot* slot) { return slot->store->counts().record_count == 0; };
-    const auto first = std::partition(idle_appenders_.begin(), idle_appenders_.end(), is_empty);
-    filled.assign(first, idle_appenders_.end());
-    idle_appenders_.erase(first, idle_appenders_.end());
-  }
-  for (StoreSlot* slot : filled) CloseNow(slot);
-}
-
 void StoreSet::AddChunk(const Fingerprint& fingerprint, StoreSlot* slot, ResidentIndex::Mode mode) {
   slot->is_dirty.store(true, std::memory_order_release);
   while (true) {
@@ -296,11 +284,7 @@ Status StoreSet::CloseStore(const DataStoreId& id) {
       return Status(Code::kBusy, "the data store is being appended to");
     }
   }
-  const Status status = slot->store->Close();
-  if (!status.ok()) return Fail(status);
-  std::lock_guard lock(appenders_mutex_);
-  std::erase(open_stores_, slot);
-  return Status::Ok();
+  return CloseNow(slot);
 }
 
 void StoreSet::CloseInBackground(StoreSlot* slot) {
@@ -320,11 +304,11 @@ void StoreSet::CloserLoop() {
       slot = closing_.front();
       closing_.pop_front();
     }
-    CloseNow(slot);
+    (void)CloseNow(slot);  // what it means is noted there
   }
 }
 
-void StoreSet::CloseNow(StoreSlot* slot) {
+Status StoreSet::CloseNow(StoreSlot* slot) {
   const Status status = slot->store->Close();
   std::lock_guard lock(appenders_mutex_);
   if (status.ok()) {
@@ -332,6 +316,7 @@ void StoreSet::CloseNow(StoreSlot* slot) {
   } else if (status.code() != Code::kNoSpace && failure_.ok()) {
     failure_ = status.Within("the storage group has stopped writing");
   }
+  return status;
 }
 
 }  // namespace granary

@@ -59,6 +59,9 @@ class FileSystem {
   // Takes an exclusive lock for this process and object; kBusy when someone holds it. Released when
   // destroyed.
   virtual Result<std::unique_ptr<File>> Lock(const std::string& path) = 0;
+  // Has the order of operations to follow from the order of calls? Then nothing is done on threads beside the
+  // caller's: of a simulated disk whose runs are repeated.
+  virtual bool IsInOrder() const { return false; }
 };
 
 // The one for real disks. Static storage.

@@ -18,11 +18,22 @@ size_t DiskImage::Read(uint64_t offset, Bytes out) const {
     if (found == pages_.end()) {
       std::memset(out.data() + done, 0, part);
     } else {
-      std::memcpy(out.data() + done, found->second.data() + start, part);
+      std::memcpy(out.data() + done, found->second->data() + start, part);
     }
     done += part;
   }
   return count;
+}
+
+DiskImage::Page& DiskImage::WritablePage(uint64_t number) {
+  std::shared_ptr<Page>& page = pages_[number];
+  if (page == nullptr) {
+    page = std::make_shared<Page>();
+    page->fill(0);
+  } else if (page.use_count() > 1) {
+    page = std::make_shared<Page>(*page);
+  }
+  return *page;
 }
 
 void DiskImage::Write(uint64_t offset, ConstBytes bytes) {
@@ -30,9 +41,7 @@ void DiskImage::Write(uint64_t offset, ConstBytes bytes) {
     const uint64_t page = (offset + done) / kBlockSize;
     const size_t start = (offset + done) % kBlockSize;
     const size_t part = std::min(kBlockSize - start, bytes.size() - done);
-    const auto [found, is_new] = pages_.try_emplace(page);
-    if (is_new) found->second.fill(0);
-    std::memcpy(found->second.data() + start, bytes.data() + done, part);
+    std::memcpy(WritablePage(page).data() + start, bytes.data() + done, part);
     done += part;
   }
   if (!bytes.empty()) size_ = std::max(size_, offset + bytes.size());
@@ -41,8 +50,9 @@ void DiskImage::Write(uint64_t offset, ConstBytes bytes) {
 void DiskImage::Resize(uint64_t size) {
   if (size < size_) {
     pages_.erase(pages_.lower_bound((size + kBlockSize - 1) / kBlockSize), pages_.end());
-    if (const auto last = pages_.find(size / kBlockSize); last != pages_.end()) {
-      std::fill(last->second.begin() + static_cast<ptrdiff_t>(size % kBlockSize), last->second.end(), 0);
+    if (pages_.contains(size / kBlockSize)) {
+      Page& last = WritablePage(size / kBlockSize);
+      std::fill(last.begin() + static_cast<ptrdiff_t>(size % kBlockSize), last.end(), 0);
     }
   }
   size_ = size;
@@ -186,6 +196,35 @@ void SimulatedDisk::Crash(uint64_t seed) {
   }
   unsynced_.clear();
   CrashTree(root_.get(), seed, &random);
+}
+
+DiskNodePtr SimulatedDisk::CopyNode(const DiskNodePtr& node, std::map<DiskNodePtr, DiskNodePtr>* copies) {
+  if (node == nullptr) return nullptr;
+  DiskNodePtr& copy = (*copies)[node];
+  if (copy != nullptr) return copy;
+  copy = std::make_shared<DiskNode>(node->is_directory);
+  const DiskNodePtr made = copy;  // the map may move what `copy` refers to
+  made->live = node->live;
+  made->durable = node->durable;
+  made->unsynced = node->unsynced;
+  for (const auto& [name, entry] : node->entries) made->entries[name] = CopyNode(entry, copies);
+  for (const auto& [name, entry] : node->durable_entries) {
+    made->durable_entries[name] = CopyNode(entry, copies);
+  }
+  return made;
+}
+
+std::unique_ptr<SimulatedDisk> SimulatedDisk::Copy() const {
+  auto copy = std::make_unique<SimulatedDisk>();
+  std::map<DiskNodePtr, DiskNodePtr> copies;
+  copy->root_ = CopyNode(root_, &copies);
+  for (EntryChange change : unsynced_) {
+    change.node = CopyNode(change.node, &copies);
+    change.from_directory = CopyNode(change.from_directory, &copies);
+    change.to_directory = CopyNode(change.to_directory, &copies);
+    copy->unsynced_.push_back(std::move(change));
+  }
+  return copy;
 }
 
 static uint64_t UsedBelow(const DiskNode& directory) {

@@ -14,7 +14,7 @@
 
 namespace granary {
 
-// A sparse sequence of bytes; what was never written is zero.
+// A sparse sequence of bytes; what was never written is zero. Copies share pages until one is written.
 class DiskImage {
  public:
   uint64_t size() const { return size_; }
@@ -23,7 +23,10 @@ class DiskImage {
   void Resize(uint64_t size);
 
  private:
-  std::map<uint64_t, std::array<uint8_t, kBlockSize>> pages_;
+  using Page = std::array<uint8_t, kBlockSize>;
+  Page& WritablePage(uint64_t number);
+
+  std::map<uint64_t, std::shared_ptr<Page>> pages_;
   uint64_t size_ = 0;
 };
 
@@ -71,6 +74,8 @@ class SimulatedDisk {
   void SyncDirectory(const DiskNodePtr& directory);
   void Crash(uint64_t seed);
   uint64_t UsedBytes() const;
+  // The same files and the same unsynced changes; locks are free.
+  std::unique_ptr<SimulatedDisk> Copy() const;
 
  private:
   // A creation, removal or rename that no directory sync has made durable yet. A rename is atomic.
@@ -80,6 +85,7 @@ class SimulatedDisk {
     void ApplyToDurable() const;
   };
   void CrashTree(DiskNode* directory, uint64_t seed, DiskRandom* random);
+  static DiskNodePtr CopyNode(const DiskNodePtr& node, std::map<DiskNodePtr, DiskNodePtr>* copies);
 
   DiskNodePtr root_;
   std::vector<EntryChange> unsynced_;

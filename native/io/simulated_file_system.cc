@@ -3,6 +3,7 @@
 #include "io/simulated_file_system.h"
 
 #include <mutex>
+#include <utility>
 
 #include "io/simulated_disk.h"
 
@@ -31,6 +32,7 @@ class Simulator : public SimulatedFileSystem, public std::enable_shared_from_thi
     plan_ = plan;
     operations_ = reads_ = 0;
     was_hit_ = is_dead_ = false;
+    copies_.clear();
   }
   uint64_t operation_count() const override {
     std::lock_guard<std::mutex> guard(mutex_);
@@ -42,14 +44,24 @@ class Simulator : public SimulatedFileSystem, public std::enable_shared_from_thi
   }
   void Crash(uint64_t seed) override {
     std::lock_guard<std::mutex> guard(mutex_);
-    disk_.Crash(seed);
+    disk_->Crash(seed);
     ++power_cycle_;
   }
+  void SetInOrder() override { is_in_order_ = true; }
+  bool IsInOrder() const override { return is_in_order_; }
   void SetCapacity(uint64_t size_max) override {
     std::lock_guard<std::mutex> guard(mutex_);
     capacity_ = size_max;
   }
   Status Damage(const std::string& path, uint64_t offset, ConstBytes bytes) override;
+  std::shared_ptr<SimulatedFileSystem> Copy() const override {
+    std::lock_guard<std::mutex> guard(mutex_);
+    return CopyLocked();
+  }
+  std::vector<std::shared_ptr<SimulatedFileSystem>> TakeCopies() override {
+    std::lock_guard<std::mutex> guard(mutex_);
+    return std::exchange(copies_, {});
+  }
 
  private:
   friend class SimulatedFile;
@@ -58,18 +70,25 @@ class Simulator : public SimulatedFileSystem, public std::enable_shared_from_thi
   bool IsHit(uint64_t count) const {
     return plan_.for_ever ? count >= plan_.operation : count == plan_.operation && !was_hit_;
   }
+  std::shared_ptr<Simulator> CopyLocked() const {
+    auto copy = std::make_shared<Simulator>();
+    copy->disk_ = disk_->Copy();
+    copy->capacity_ = capacity_;
+    copy->is_in_order_ = is_in_order_;
+    return copy;
+  }
   Verdict Mutate(bool takes_space);
   Status ReadGate(const std::string& what);
   Status Gate(const std::string& what, bool takes_space);
-  bool HasSpace(uint64_t more) const { return disk_.UsedBytes() + more <= capacity_; }
+  bool HasSpace(uint64_t more) const { return disk_->UsedBytes() + more <= capacity_; }
   uint64_t FreeBytes() const {
-    const uint64_t used = disk_.UsedBytes();
+    const uint64_t used = disk_->UsedBytes();
     return used < capacity_ ? capacity_ - used : 0;
   }
   Result<DiskNodePtr> Parent(const std::string& path);
 
   mutable std::mutex mutex_;
-  SimulatedDisk disk_;
+  std::unique_ptr<SimulatedDisk> disk_ = std::make_unique<SimulatedDisk>();
   FaultPlan plan_;
   uint64_t operations_ = 0;
   uint64_t reads_ = 0;
@@ -77,12 +96,18 @@ class Simulator : public SimulatedFileSystem, public std::enable_shared_from_thi
   uint64_t capacity_ = uint64_t{1} << 50;
   bool was_hit_ = false;
   bool is_dead_ = false;
+  bool is_in_order_ = false;  // set before the disk is used
+  std::vector<std::shared_ptr<SimulatedFileSystem>> copies_;
 };
 
 Simulator::Verdict Simulator::Mutate(bool takes_space) {
   if (is_dead_) return Verdict::kFail;
   ++operations_;
   using Kind = FaultPlan::Kind;
+  if (plan_.kind == Kind::kCopies) {
+    copies_.push_back(CopyLocked());
+    return Verdict::kProceed;
+  }
   if (plan_.kind == Kind::kNone || plan_.kind == Kind::kReadError) return Verdict::kProceed;
   if (plan_.kind == Kind::kNoSpace) {  // once: the first operation from there on that takes space
     if (!takes_space || operations_ < plan_.operation || (was_hit_ && !plan_.for_ever))
@@ -112,7 +137,7 @@ Status Simulator::ReadGate(const std::string& what) {
 }
 
 Result<DiskNodePtr> Simulator::Parent(const std::string& path) {
-  DiskNodePtr parent = disk_.Find(DirectoryOf(path));
+  DiskNodePtr parent = disk_->Find(DirectoryOf(path));
   if (parent == nullptr || !parent->is_directory)
     return Status(Code::kNotFound, path + ": no such directory");
   return parent;
@@ -241,12 +266,12 @@ Result<std::unique_ptr<File>> Simulator::Open(const std::string& path, OpenMode 
   std::lock_guard<std::mutex> guard(mutex_);
   if (is_dead_) return Fault("open " + path);
   RETURN_IF_ERROR(Parent(path).status());
-  DiskNodePtr node = disk_.Find(path);
+  DiskNodePtr node = disk_->Find(path);
   if (mode == OpenMode::kCreate) {
     if (node != nullptr) return Status(Code::kExists, "open " + path + ": exists");
     RETURN_IF_ERROR(Gate("create " + path, true));
     node = std::make_shared<DiskNode>(false);
-    disk_.ChangeEntry("", path, node);
+    disk_->ChangeEntry("", path, node);
   }
   if (node == nullptr) return Status(Code::kNotFound, "open " + path + ": not there");
   if (node->is_directory) return Status(Code::kIo, "open " + path + ": a directory");
@@ -258,21 +283,21 @@ Result<std::unique_ptr<File>> Simulator::Open(const std::string& path, OpenMode 
 Status Simulator::Rename(const std::string& from, const std::string& to) {
   std::lock_guard<std::mutex> guard(mutex_);
   RETURN_IF_ERROR(Gate("rename " + from, true));
-  const DiskNodePtr node = disk_.Find(from);
+  const DiskNodePtr node = disk_->Find(from);
   if (node == nullptr) return Status(Code::kNotFound, "rename " + from + ": not there");
   RETURN_IF_ERROR(Parent(to).status());
-  disk_.ChangeEntry(from, to, node);
+  disk_->ChangeEntry(from, to, node);
   return Status::Ok();
 }
 
 Status Simulator::Unlink(const std::string& path) {
   std::lock_guard<std::mutex> guard(mutex_);
   RETURN_IF_ERROR(Gate("unlink " + path, false));
-  const DiskNodePtr node = disk_.Find(path);
+  const DiskNodePtr node = disk_->Find(path);
   if (node == nullptr) return Status(Code::kNotFound, "unlink " + path + ": not there");
   if (node->is_directory && !node->entries.empty())
     return Status(Code::kIo, "unlink " + path + ": not empty");
-  disk_.ChangeEntry(path, "", node);
+  disk_->ChangeEntry(path, "", node);
   return Status::Ok();
 }
 
@@ -280,24 +305,24 @@ Status Simulator::MakeDirectory(const std::string& path) {
   std::lock_guard<std::mutex> guard(mutex_);
   RETURN_IF_ERROR(Gate("make directory " + path, true));
   RETURN_IF_ERROR(Parent(path).status());
-  if (disk_.Find(path) != nullptr) return Status(Code::kExists, "make directory " + path + ": exists");
-  disk_.ChangeEntry("", path, std::make_shared<DiskNode>(true));
+  if (disk_->Find(path) != nullptr) return Status(Code::kExists, "make directory " + path + ": exists");
+  disk_->ChangeEntry("", path, std::make_shared<DiskNode>(true));
   return Status::Ok();
 }
 
 Status Simulator::SyncDirectory(const std::string& path) {
   std::lock_guard<std::mutex> guard(mutex_);
   RETURN_IF_ERROR(Gate("sync directory " + path, false));
-  const DiskNodePtr node = disk_.Find(path);
+  const DiskNodePtr node = disk_->Find(path);
   if (node == nullptr) return Status(Code::kNotFound, "sync directory " + path + ": not there");
-  disk_.SyncDirectory(node);
+  disk_->SyncDirectory(node);
   return Status::Ok();
 }
 
 Result<std::vector<std::string>> Simulator::List(const std::string& directory) {
   std::lock_guard<std::mutex> guard(mutex_);
   RETURN_IF_ERROR(ReadGate("list " + directory));
-  const DiskNodePtr node = disk_.Find(directory);
+  const DiskNodePtr node = disk_->Find(directory);
   if (node == nullptr || !node->is_directory)
     return Status(Code::kNotFound, "list " + directory + ": not there");
   std::vector<std::string> names;
@@ -308,13 +333,13 @@ Result<std::vector<std::string>> Simulator::List(const std::string& directory) {
 Result<bool> Simulator::Exists(const std::string& path) {
   std::lock_guard<std::mutex> guard(mutex_);
   if (is_dead_) return Fault("stat " + path);
-  return disk_.Find(path) != nullptr;
+  return disk_->Find(path) != nullptr;
 }
 
 Result<uint64_t> Simulator::FreeSpace(const std::string& path) {
   std::lock_guard<std::mutex> guard(mutex_);
   if (is_dead_) return Fault("statvfs " + path);
-  if (disk_.Find(path) == nullptr) return Status(Code::kNotFound, "statvfs " + path + ": not there");
+  if (disk_->Find(path) == nullptr) return Status(Code::kNotFound, "statvfs " + path + ": not there");
   return FreeBytes();
 }
 
@@ -322,11 +347,11 @@ Result<std::unique_ptr<File>> Simulator::Lock(const std::string& path) {
   std::lock_guard<std::mutex> guard(mutex_);
   if (is_dead_) return Fault("lock " + path);
   RETURN_IF_ERROR(Parent(path).status());
-  DiskNodePtr node = disk_.Find(path);
+  DiskNodePtr node = disk_->Find(path);
   if (node == nullptr) {
     RETURN_IF_ERROR(Gate("create " + path, true));
     node = std::make_shared<DiskNode>(false);
-    disk_.ChangeEntry("", path, node);
+    disk_->ChangeEntry("", path, node);
   }
   if (node->is_locked) return Status(Code::kBusy, "lock " + path + ": held");
   node->is_locked = true;
@@ -335,7 +360,7 @@ Result<std::unique_ptr<File>> Simulator::Lock(const std::string& path) {
 
 Status Simulator::Damage(const std::string& path, uint64_t offset, ConstBytes bytes) {
   std::lock_guard<std::mutex> guard(mutex_);
-  const DiskNodePtr node = disk_.Find(path);
+  const DiskNodePtr node = disk_->Find(path);
   if (node == nullptr) return Status(Code::kNotFound, path + ": not there");
   if (offset + bytes.size() > node->live.size()) return Status(Code::kInvalid, path + ": behind the end");
   node->live.Write(offset, bytes);

@@ -6,6 +6,8 @@
 #define GRANARY_IO_SIMULATED_FILE_SYSTEM_H_
 
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include "io/file.h"
 
@@ -20,6 +22,7 @@ struct FaultPlan {
     kShortWrite = 4,  // half of the bytes are written, then kIo
     kTornDie = 5,     // half of the bytes of a write reach the device, then as kDie
     kReadError = 6,   // kIo on a read; for this kind the reads are counted instead
+    kCopies = 7,      // no fault: a copy of the disk is kept before each operation
   };
   Kind kind = Kind::kNone;
   uint64_t operation = 0;  // counted from 1 since the plan was set; only mutating operations (write, sync,
@@ -36,9 +39,15 @@ class SimulatedFileSystem : public FileSystem {
   // Power cut: open files become unusable, locks are released, unsynced state is kept, dropped or torn by
   // `seed` (seed 0: everything unsynced is lost; seed 1: everything is kept).
   virtual void Crash(uint64_t seed) = 0;
+  virtual void SetInOrder() = 0;                    // IsInOrder from now on, and of copies
   virtual void SetCapacity(uint64_t size_max) = 0;  // kNoSpace beyond it
   // Changes bytes of a file behind the back of the engine. kNotFound, kInvalid.
   virtual Status Damage(const std::string& path, uint64_t offset, ConstBytes bytes) = 0;
+  // A disk of its own in the same state, synced and not, without plan, locks and open files.
+  virtual std::shared_ptr<SimulatedFileSystem> Copy() const = 0;
+  // Gives up the copies that a plan of kCopies has kept since it was set: [n] is the disk before operation
+  // n + 1.
+  virtual std::vector<std::shared_ptr<SimulatedFileSystem>> TakeCopies() = 0;
 };
 
 }  // namespace granary

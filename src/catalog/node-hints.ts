@@ -13,8 +13,8 @@ export class NodeHints {
   #isRescued = false;
 
   /**
-   * `isWanted` is asked before everything is searched: what a file that has been deleted since names may be in
-   * the trash, rightly.
+   * `isWanted` is asked before everything is searched: what a file that has been deleted since names may be
+   * in the trash, rightly.
    */
   constructor(group: OpenGroup, isWanted: () => Promise<boolean> = async () => true) {
     this.#group = group;

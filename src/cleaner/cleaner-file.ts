@@ -22,7 +22,7 @@ const FIGURES = z.strictObject({
 const CONTENT = z.strictObject({
   brake: z.strictObject({ reason: z.string(), sinceMs: count }).optional(),
   markedEpoch: count,
-  /** Of bytes that the log accounts for as possibly dead, at the last complete mark, what was found alive … */
+  /** Of bytes that may be dead by the log, at the last complete mark, what was found alive … */
   aliveBytes: count,
   /** … and what was not condemned, alive or too thinly spread to be worth it. */
   settledBytes: count,

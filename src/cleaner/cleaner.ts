@@ -111,7 +111,8 @@ export class Cleaner implements GroupService {
   async status(): Promise<CleanerStatus> {
     const { content } = await this.#open();
     const { group } = this;
-    const { trashBytes } = group.space.counters;
+    const isClosing = this.#abort.signal.aborted;
+    const { trashBytes } = isClosing ? group.space.counters : await group.space.refresh();
     const work = this.#running === undefined ? undefined : this.#work;
     return {
       group: group.name,

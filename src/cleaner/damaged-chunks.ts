@@ -39,7 +39,8 @@ export async function isHealed(work: Work, { id, damaged }: StoreState): Promise
 }
 
 /**
- * The data store is spared: its damage is named and hidden first, then what was condemned of it is taken back.
+ * The data store is spared: its damage is named and hidden first, then what was condemned of it is taken
+ * back.
  * Scrub finds the files that the damage touches.
  */
 export async function quarantine(work: Work, id: string, damaged: Uint8Array): Promise<void> {

@@ -226,8 +226,7 @@ export interface Binding {
    * Begins an epoch of the cleaner: +1 in the superblock, durable. Returns it. Every fingerprint that a
    * look-up has answered "known" for, or that was stored, counts as touched in the epochs that its stream
    * lives in; what streams did that had ended before stays forgotten, because their commits are in the log.
-   * Marks that were opened before are of no use from then on. Data stores that nobody appends to are closed
-   * before: only closed ones can be condemned.
+   * Marks that were opened before are of no use from then on.
    */
   beginEpoch(engine: EngineHandle): number;
   /** An empty mark for about so many chunks as there are. Memory: 10 bits a chunk, 24 bytes a node. */
@@ -366,12 +365,17 @@ export interface Binding {
   inspectFile(path: string, dataKeys: readonly DataKey[], logKey?: Uint8Array): string;
 
   // --- simulated disks, for tests ---
+  /** Operations on it happen in the order of the calls, none on a thread beside the caller's. */
   diskCreate(): DiskHandle;
   diskPlan(disk: DiskHandle, kind: number, operation: number, isForEver: boolean): void;
   diskOperations(disk: DiskHandle): { readonly count: number; readonly wasHit: boolean };
   diskCrash(disk: DiskHandle, seed: number): void;
   diskCapacity(disk: DiskHandle, sizeMax: number): void;
   diskDamage(disk: DiskHandle, path: string, offset: number, bytes: Uint8Array): void;
+  /** A disk of its own in the same state, synced and not, without plan, locks and open files. */
+  diskCopy(disk: DiskHandle): DiskHandle;
+  /** With plan kind 7: copies of the disk as it was before each operation since the plan was set; drop each. */
+  diskCopies(disk: DiskHandle): DiskHandle[];
   diskDrop(disk: DiskHandle): void;
 }
 

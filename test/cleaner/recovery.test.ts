@@ -1,4 +1,4 @@
-/** What the cleaner has begun survives restarts, crashes, lost views and checkpoints, in each of its states. */
+/** What the cleaner has begun survives restart, crash, lost view and checkpoint, in each of its states. */
 import { afterEach, expect, test } from 'vitest';
 import { writeCheckpoint } from '../../src/catalog/checkpoint.js';
 import { PlaceFiller } from '../../src/catalog/place-filler.js';

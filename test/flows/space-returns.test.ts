@@ -43,7 +43,7 @@ function bytesOnDisk(): number {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-test('two runs return the space of a deleted file while the server works, and the rest is whole', async () => {
+test('two runs of a serving cleaner return the space of a deleted file, and the rest is whole', async () => {
   expect((await server.granary(['container', 'add', 'c'])).code).toBe(0);
   expect((await server.granary(['put', 'c/kept'], KEPT)).code).toBe(0);
   expect((await server.granary(['put', 'c/gone'], GONE)).code).toBe(0);

@@ -1,15 +1,14 @@
-/** Crash, I/O error and full disk at every operation, with groups in the clear and encrypted ones. */
+/** Power cuts, I/O errors, short writes and a full disk at every operation of the canonical workloads. */
 import { expect, test } from 'vitest';
-import { enumerate, WORKLOADS } from '../support/crash-run.js';
+import { enumerateWorkloads } from '../support/enumerate.js';
 import { runCount } from '../support/ledger.js';
 
 const STEP = runCount('GRANARY_CRASH_STEP', 1);
 
-for (const [index, { name }] of WORKLOADS.entries()) {
-  for (const isEncrypted of [false, true]) {
-    const kind = isEncrypted ? 'encrypted' : 'clear';
-    test(`nothing acknowledged is lost by a fault at any operation of: ${name} (${kind})`, async () => {
-      expect(await enumerate(index, isEncrypted, STEP)).toEqual([]);
-    });
-  }
-}
+test('nothing acknowledged is lost by a power cut at any operation, whatever was not synced', async () => {
+  expect(await enumerateWorkloads('crash-points', STEP)).toEqual([]);
+});
+
+test('nothing acknowledged is lost by an I/O error, a short write or a full disk at any operation', async () => {
+  expect(await enumerateWorkloads('io-faults', STEP)).toEqual([]);
+});

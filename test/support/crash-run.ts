@@ -1,95 +1,105 @@
 /**
- * Canonical workloads over a simulated disk, with one fault in the middle, and what has to hold when the
- * system is opened again: nothing acknowledged is lost, nothing is half there, nothing deleted returns, and
- * a second recovery changes nothing.
+ * A canonical workload over a simulated disk (workloads.ts), with the power cut or one fault in the middle,
+ * and what has to hold when the system is started again (test/simulate/recovery.ts): nothing acknowledged is
+ * lost, nothing is half there, nothing deleted returns, and a second start changes nothing.
+ *
+ * Crash points: the workload runs once; before each of its operations on the disk the disk is copied, with
+ * all that is not synced. Each copy then loses power in several ways. Faults: the workload runs once for
+ * each, up to where the operation fails and on from there.
  */
 import { StoreError } from '../../src/base/errors.js';
-import type { GranaryCatalog } from '../../src/catalog/catalog.js';
 import { writeCheckpoint } from '../../src/catalog/checkpoint.js';
-import { Cleaners } from '../../src/cleaner/cleaners.js';
-import { binding } from '../../src/native/binding.js';
-import type { MemoryStore } from '../../src/view/memory-store.js';
+import { binding, type DiskHandle } from '../../src/native/binding.js';
+import type { KvStore } from '../../src/view/kv.js';
+import {
+  copyOfViews,
+  DATA,
+  openSystem,
+  type Running,
+  SECRETS,
+  VIEW_FATES,
+  type Views,
+} from '../simulate/machine.js';
+import { recoveryProblems } from '../simulate/recovery.js';
 import { DirectLane } from './direct-lane.js';
-import { copyOf } from './fake-log.js';
-import { contentOf, Ledger, seededBytes } from './ledger.js';
+import { contentOf, Ledger, seededBytes, seededNumbers } from './ledger.js';
 import { StillClock } from './open-catalog.js';
-import { codeOf, WholeSystem } from './whole-system.js';
+import { codeOf, type WholeSystem } from './whole-system.js';
 
-export const FAULTS = { die: 1, ioError: 2, noSpace: 3, shortWrite: 4, tornDie: 5 } as const;
+export const FAULTS = { ioError: 2, noSpace: 3, shortWrite: 4 } as const;
 export type Fault = keyof typeof FAULTS;
+const DIE = 1;
+const COPIES = 7;
 
-/** What becomes of the view in a crash: as it was, gone, or back at an earlier moment. */
-export type ViewFate = 'kept' | 'lost' | 'rolled back';
+/** How many ways of losing power each crash point is taken through. */
+export const DAMAGES = 10;
 
-export interface Plan {
-  readonly fault: Fault;
-  readonly operation: number;
-  readonly isForEver: boolean;
-  /** 0: all that was not synced is lost, 1: all is kept, others: some, torn. */
-  readonly crashSeed: number;
-  readonly viewFate: ViewFate;
+export interface Workload {
+  readonly name: string;
+  /** Over an encrypted group whose keys rotate. */
+  readonly isEncrypted?: boolean;
+  readonly run: (it: CrashRun) => Promise<void>;
 }
 
-const DATA = '/data';
-/** The key file opens the group without the passphrase's price. */
-const SECRETS = { passphrase: 'p', keyFile: Buffer.alloc(32, 'a key file') };
+/** What was true once the disk had seen so many operations. */
+interface Mark<T> {
+  readonly operations: number;
+  readonly value: T;
+}
+
+/** A lane that keeps what its views were after each change, and when that was. */
+class RememberingLane extends DirectLane {
+  readonly past: Mark<Views>[] = [];
+  operations: () => number = () => 0;
+
+  override openStore = async (directory: string): Promise<KvStore> => {
+    const view = this.plainStore(directory);
+    const remember = async (): Promise<void> => this.remember();
+    const batch = async (operations: Parameters<KvStore['batch']>[0]): Promise<void> => {
+      await view.batch(operations);
+      await remember();
+    };
+    const clear = async (range: Parameters<KvStore['clear']>[0]): Promise<void> => {
+      await view.clear(range);
+      await remember();
+    };
+    return {
+      get: key => view.get(key),
+      getMany: keys => view.getMany(keys),
+      scan: range => view.scan(range),
+      close: () => view.close(),
+      batch,
+      clear,
+    };
+  };
+
+  async remember(): Promise<void> {
+    const operations = this.operations();
+    this.past.push({ operations, value: await copyOfViews(this.views) });
+  }
+}
 
 export class CrashRun {
-  readonly lane = new DirectLane();
-  readonly disk = binding().diskCreate();
-  readonly ledger = new Ledger();
-  /** What must not happen in the middle of it, either. */
-  readonly wrong: string[] = [];
-  readonly #isEncrypted: boolean;
-  #cleaners: Cleaners | undefined;
-  #system: WholeSystem | undefined;
-  #oldViews = new Map<string, MemoryStore>();
+  readonly lane: DirectLane;
+  readonly disk: DiskHandle;
+  readonly clock = new StillClock();
+  readonly ledger: Ledger;
+  /** Called whenever the ledger has changed. */
+  noted: () => void = () => undefined;
+  #running: Running | undefined;
 
-  constructor(isEncrypted: boolean) {
-    this.#isEncrypted = isEncrypted;
+  constructor(lane: DirectLane, disk: DiskHandle, ledger: Ledger) {
+    this.lane = lane;
+    this.disk = disk;
+    this.ledger = ledger;
   }
 
   get system(): WholeSystem {
-    return this.#system!;
+    return this.#running!.system;
   }
 
   async open(): Promise<void> {
-    const { lane, disk } = this;
-    this.#cleaners = new Cleaners({ clock: new StillClock(), disk, onEvent: () => undefined });
-    this.#system = await WholeSystem.open({
-      lane,
-      disk,
-      directory: DATA,
-      unlock: { keyFile: SECRETS.keyFile },
-      context: { services: [this.#cleaners.make] },
-    });
-  }
-
-  /** A group with one container, 'c', that every workload has. */
-  async prepare(): Promise<void> {
-    binding().makeDirectory(DATA, this.disk);
-    await this.open();
-    const encryption = this.#isEncrypted ? ({ encryption: 'static', ...SECRETS } as const) : {};
-    await this.system.catalog.addGroup({ name: 'g', ...encryption });
-    await this.system.catalog.addContainer('c', 'g');
-    await this.put('f0', 0, 30_000);
-    for (const [directory, view] of this.lane.views) this.#oldViews.set(directory, await copyOf(view));
-  }
-
-  /** Each throws what went wrong, after the ledger knows of it. */
-  async put(path: string, seed: number, size: number): Promise<void> {
-    const bytes = seededBytes(seed, size);
-    await this.#do(path, bytes, () => this.system.put('c', path, bytes));
-  }
-
-  async remove(path: string): Promise<void> {
-    await this.#do(path, undefined, () => this.system.catalog.deleteFile('c', path));
-  }
-
-  async #do(path: string, bytes: Uint8Array | undefined, action: () => Promise<unknown>): Promise<void> {
-    this.ledger.send(`c/${path}`, bytes === undefined ? undefined : contentOf(bytes));
-    await action();
-    this.ledger.acknowledge(`c/${path}`);
+    this.#running = await openSystem({ lane: this.lane, disk: this.disk, clock: this.clock });
   }
 
   async restart(): Promise<void> {
@@ -97,230 +107,240 @@ export class CrashRun {
     await this.open();
   }
 
+  /** A start that finds no view. */
+  async restartWithoutView(): Promise<void> {
+    await this.system.close();
+    this.lane.views.clear();
+    await this.open();
+  }
+
+  /** Each throws what went wrong, after the ledger knows of it. */
+  async put(path: string, seed: number, size: number, container = 'c'): Promise<void> {
+    const bytes = seededBytes(seed, size);
+    await this.#do(`${container}/${path}`, contentOf(bytes), () => this.system.put(container, path, bytes));
+  }
+
+  async remove(path: string, container = 'c'): Promise<void> {
+    const remove = (): Promise<void> => this.system.catalog.deleteFile(container, path);
+    await this.#do(`${container}/${path}`, undefined, remove);
+  }
+
+  /** What was put with these bytes, and deleted, is there again. */
+  async restoreFromBin(path: string, seed: number, size: number): Promise<void> {
+    const restore = (): Promise<unknown> => this.system.catalog.restoreFromBin('c', path);
+    await this.#do(`c/${path}`, contentOf(seededBytes(seed, size)), restore);
+  }
+
+  /** A deletion of it is refused as LOCKED. */
+  async isKept(path: string): Promise<void> {
+    const code = await this.system.catalog.deleteFile('c', path).then(() => 'done', codeOf);
+    if (code !== 'LOCKED' && code !== 'IO') throw new Error(`${path} is kept, and its deletion: ${code}`);
+  }
+
+  /** Removes a container with its files, all of which are on their way out at once. */
+  async removeContainer(name: string): Promise<void> {
+    const paths = this.ledger.paths.filter(path => path.startsWith(`${name}/`));
+    const held = paths.filter(path => this.ledger.acknowledged(path) !== undefined);
+    for (const path of held) this.ledger.send(path, undefined);
+    this.noted();
+    await this.system.catalog.deleteContainer(name, true);
+    for (const path of held) this.ledger.acknowledge(path);
+    this.noted();
+  }
+
   async checkpoint(): Promise<void> {
     await writeCheckpoint(this.system.context, this.system.catalog.openedGroup('g'));
   }
 
-  /** One cycle; a brake is wrong whatever the disk does. Throws what ended it. */
+  /** One cycle of the cleaner; a brake is wrong whatever the disk does. Throws what ended it. */
   async clean(): Promise<void> {
-    const { outcome, failure } = await this.#cleaners!.of('g').runCycle();
-    if (outcome === 'braked') this.wrong.push(`the brake was pulled: ${failure}`);
+    const { outcome, failure } = await this.#running!.cleaners.of('g').runCycle();
+    if (outcome === 'braked') throw new Error(`the brake was pulled: ${failure}`);
     if (outcome !== 'done') throw new StoreError('IO', failure ?? outcome);
   }
 
-  plan({ fault, operation, isForEver }: Pick<Plan, 'fault' | 'operation' | 'isForEver'>): void {
-    binding().diskPlan(this.disk, FAULTS[fault], operation, isForEver);
+  /** Everything is read back. */
+  async scrub(): Promise<void> {
+    await this.#running!.scrubs.run({ group: 'g' });
   }
 
-  /** The machine dies as it is: nothing more reaches the disk. */
-  async crash(seed: number, viewFate: ViewFate): Promise<void> {
-    binding().diskPlan(this.disk, FAULTS.die, 1, true);
-    await this.#system?.close().catch(() => undefined);
-    // What the closing has left open, too.
-    this.#system = undefined;
-    binding().diskCrash(this.disk, seed);
-    binding().diskPlan(this.disk, 0, 0, false);
-    if (viewFate === 'kept') return;
-    for (const directory of [...this.lane.views.keys()]) {
-      const old = this.#oldViews.get(directory);
-      if (viewFate === 'rolled back' && old !== undefined) this.lane.views.set(directory, await copyOf(old));
-      else this.lane.views.delete(directory);
-    }
+  /** Time passes, and background work that is due is done. */
+  async pass(milliseconds: number): Promise<void> {
+    this.clock.advance(milliseconds);
+    for (let turn = 0; turn < 200; turn += 1) await new Promise(resolve => setImmediate(resolve));
   }
 
-  dispose(): void {
-    binding().diskDrop(this.disk);
+  async #do(name: string, next: ReturnType<typeof contentOf> | undefined, action: () => Promise<unknown>) {
+    this.ledger.send(name, next);
+    this.noted();
+    await action();
+    this.ledger.acknowledge(name);
+    this.noted();
   }
-}
 
-export interface Workload {
-  readonly name: string;
-  readonly run: (it: CrashRun) => Promise<void>;
-  /** Cycles of the cleaner follow behind the recovery. */
-  readonly isCleaned?: boolean;
-}
-
-export const WORKLOADS: readonly Workload[] = [
-  {
-    name: 'small files, overwrites and deletes',
-    run: async it => {
-      for (const [at, size] of [700, 12_000, 0, 70_000].entries()) await it.put(`f${at}`, at, size);
-      await it.put('f1', 11, 40_000);
-      await it.remove('f0');
-      await it.remove('f3');
-      await it.put('f0', 20, 5000);
-    },
-  },
-  {
-    name: 'many files at once',
-    run: async it => {
-      const puts = [1, 2, 3, 4, 5, 6].map(at => it.put(`f${at}`, at, at * 9000));
-      const settled = await Promise.allSettled([...puts, it.remove('f0')]);
-      const failed = settled.find(result => result.status === 'rejected');
-      if (failed !== undefined) throw failed.reason;
-    },
-  },
-  {
-    name: 'a file over several data stores, and again with a change',
-    run: async it => {
-      await it.put('big', 3, 1_400_000);
-      await it.put('big', 3, 1_500_000);
-      await it.remove('big');
-    },
-  },
-  {
-    name: 'restart and checkpoint between puts',
-    run: async it => {
-      await it.put('f1', 1, 50_000);
-      await it.checkpoint();
-      await it.restart();
-      await it.put('f2', 2, 50_000);
-      await it.remove('f1');
-      await it.checkpoint();
-      await it.put('f3', 3, 3000);
-      await it.checkpoint();
-    },
-  },
-  {
-    name: 'deletes and cycles of the cleaner',
-    isCleaned: true,
-    run: async it => {
-      await it.put('big', 3, 400_000);
-      await it.put('half', 3, 200_000);
-      await it.put('f1', 1, 60_000);
-      await it.remove('big');
-      await it.restart();
-      await it.clean();
-      // In part it comes again, while it is condemned.
-      await it.put('big', 3, 300_000);
-      await it.clean();
-      await it.checkpoint();
-      await it.remove('f1');
-      await it.restart();
-      await it.clean();
-      await it.clean();
-    },
-  },
-  {
-    name: 'groups and containers are made and deleted',
-    run: async it => {
-      const { catalog } = it.system;
-      await catalog.addContainer('d', 'g');
-      await catalog.addGroup({ name: 'h' });
-      await catalog.addContainer('e', 'h');
-      await it.put('f1', 1, 20_000);
-      await catalog.deleteContainer('e', true);
-      await catalog.deleteGroup('h');
-      await catalog.deleteContainer('d', true);
-    },
-  },
-];
-
-/** Operations that change the disk, of a run without faults. */
-export async function countOperations(workload: Workload, isEncrypted: boolean): Promise<number> {
-  const it = new CrashRun(isEncrypted);
-  await it.prepare();
-  binding().diskPlan(it.disk, 0, 0, false);
-  await workload.run(it);
-  const { count } = binding().diskOperations(it.disk);
-  const problems = await it.system.problems(it.ledger);
-  if (problems.length > 0) throw new Error(problems.join('\n'));
-  await it.system.close();
-  it.dispose();
-  return count;
-}
-
-/** Runs the workload under the plan, lets the machine die, and returns what does not hold afterwards. */
-export async function runUnder(workload: Workload, isEncrypted: boolean, plan: Plan): Promise<string[]> {
-  const it = new CrashRun(isEncrypted);
-  try {
-    await it.prepare();
-    it.plan(plan);
-    try {
-      await workload.run(it);
-    } catch (thrown) {
-      codeOf(thrown);
-    }
-    await it.crash(plan.crashSeed, plan.viewFate);
-    const problems = await recovered(it, workload.isCleaned === true);
-    return [...it.wrong, ...problems];
-  } catch (thrown) {
-    return [(thrown as Error).stack ?? String(thrown)];
-  } finally {
-    it.dispose();
+  /** The machine dies as it is; what still runs comes to its end. */
+  async die(): Promise<void> {
+    binding().diskPlan(this.disk, DIE, 1, true);
+    await this.#running?.system.close().catch(codeOf);
+    this.#running = undefined;
   }
 }
 
-async function recovered(it: CrashRun, isCleaned: boolean): Promise<string[]> {
+/** A system with one group, 'g', one container in it, 'c', and a file: where every workload begins. */
+interface Prepared {
+  readonly disk: DiskHandle;
+  readonly views: Views;
+  readonly ledger: Ledger;
+}
+const prepared = new Map<boolean, Promise<Prepared>>();
+
+function preparedSystem(isEncrypted: boolean): Promise<Prepared> {
+  const known = prepared.get(isEncrypted) ?? prepare(isEncrypted);
+  prepared.set(isEncrypted, known);
+  return known;
+}
+
+async function prepare(isEncrypted: boolean): Promise<Prepared> {
+  const it = new CrashRun(new DirectLane(), binding().diskCreate(), new Ledger());
+  binding().makeDirectory(DATA, it.disk);
   await it.open();
-  const problems = await stateProblems(it);
-  const first = summary(it.system.catalog);
-  await it.restart();
-  const second = summary(it.system.catalog);
-  if (first !== second) problems.push(`a second start changed ${first} to ${second}`);
-  problems.push(...(await stateProblems(it)));
-  await it.put('after', 4711, 30_000);
-  problems.push(...(await stateProblems(it)));
-  for (let cycle = 0; isCleaned && cycle < 3; cycle += 1) {
-    await it.clean();
-    problems.push(...(await stateProblems(it)));
-  }
+  const encryption = isEncrypted ? ({ encryption: 'internal', rotationDays: 7, ...SECRETS } as const) : {};
+  await it.system.catalog.addGroup({ name: 'g', chunkSizeAverage: 4096, ...encryption });
+  await it.system.catalog.addContainer('c', 'g');
+  await it.put('f0', 0, 30_000);
   await it.system.close();
-  return problems;
+  return { disk: it.disk, views: await copyOfViews(it.lane.views), ledger: it.ledger };
 }
 
-async function stateProblems(it: CrashRun): Promise<string[]> {
-  const { catalog } = it.system;
-  const failures = catalog.listGroups().flatMap(({ name, failure, isLocked }) => {
-    if (failure === undefined && !isLocked) return [];
-    return [`group ${name}: ${failure ?? 'locked'}`];
-  });
-  if (failures.length > 0) return failures;
-  const { damages } = await it.system.verify();
-  const damaged = damages.map(({ group, what, reason }) => `${group}: ${what}: ${reason}`);
-  return [...damaged, ...(await it.system.problems(it.ledger))];
+async function begin(isEncrypted: boolean, lane: DirectLane): Promise<CrashRun> {
+  const { disk, views, ledger } = await preparedSystem(isEncrypted);
+  lane.views.clear();
+  for (const [directory, view] of await copyOfViews(views)) lane.views.set(directory, view);
+  const it = new CrashRun(lane, binding().diskCopy(disk), ledger.copy());
+  await it.open();
+  return it;
 }
 
-function summary(catalog: GranaryCatalog): string {
-  const groups = catalog.listGroups().map(({ name }) => {
-    const { sequence, totals } = catalog.openedGroup(name).state;
-    return [name, sequence, totals];
-  });
-  return JSON.stringify([groups, catalog.listContainers()]);
+/** What a workload has left behind for crashes: the disk before each operation, and what was true then. */
+interface Recording {
+  readonly disks: readonly DiskHandle[];
+  readonly ledgers: readonly Mark<Ledger>[];
+  readonly views: readonly Mark<Views>[];
 }
 
-const VIEW_FATES: readonly ViewFate[] = ['kept', 'lost', 'rolled back'];
+async function record(workload: Workload): Promise<Recording> {
+  const lane = new RememberingLane();
+  const it = await begin(workload.isEncrypted === true, lane);
+  const operations = (): number => binding().diskOperations(it.disk).count;
+  const ledgers: Mark<Ledger>[] = [];
+  it.noted = () => void ledgers.push({ operations: operations(), value: it.ledger.copy() });
+  binding().diskPlan(it.disk, COPIES, 0, false);
+  lane.operations = operations;
+  await lane.remember();
+  it.noted();
+  await workload.run(it);
+  await it.system.close();
+  const disks = binding().diskCopies(it.disk);
+  binding().diskDrop(it.disk);
+  return { disks, ledgers, views: lane.past };
+}
 
-/** Each a fault, how long it lasts, and what the crash that ends the run does to what was not synced. */
-const KINDS: readonly { fault: Fault; isForEver: boolean; crashSeeds: readonly number[] }[] = [
-  { fault: 'die', isForEver: true, crashSeeds: [0, 1, 2] },
-  { fault: 'tornDie', isForEver: true, crashSeeds: [3] },
-  { fault: 'ioError', isForEver: false, crashSeeds: [4] },
-  { fault: 'ioError', isForEver: true, crashSeeds: [0] },
-  { fault: 'shortWrite', isForEver: false, crashSeeds: [5] },
-  { fault: 'noSpace', isForEver: false, crashSeeds: [1] },
-  { fault: 'noSpace', isForEver: true, crashSeeds: [6] },
-];
+/** The last that was true before operation `index` (from 0) began. */
+function before<T>(marks: readonly Mark<T>[], index: number): T {
+  return marks.findLast(({ operations }) => operations <= index)!.value;
+}
 
-/** Every fault at each `step`-th operation of the workload; what did not hold, by plan. */
-export async function enumerate(index: number, isEncrypted: boolean, step: number): Promise<string[]> {
-  const workload = WORKLOADS[index]!;
-  const count = await countOperations(workload, isEncrypted);
-  const wrong: string[] = [];
-  let states = 0;
-  for (const [kindIndex, { fault, isForEver, crashSeeds }] of KINDS.entries()) {
-    for (const seed of crashSeeds) {
-      const first = 1 + ((index * 3 + kindIndex + seed) % step);
-      for (let operation = first; operation <= count; operation += step) {
-        const viewFate = VIEW_FATES[(operation + kindIndex + seed) % VIEW_FATES.length]!;
-        const crashSeed = seed < 2 ? seed : seed * 1000 + operation;
-        const plan = { fault, operation, isForEver, crashSeed, viewFate };
-        const problems = await runUnder(workload, isEncrypted, plan);
-        if (problems.length > 0) wrong.push(`${JSON.stringify(plan)}: ${problems.slice(0, 3).join('; ')}`);
-        states += 1;
+export interface Tally {
+  readonly count: number;
+  readonly problems: readonly string[];
+}
+
+/** Power cuts before every `step`-th operation of the workload, each survived in DAMAGES ways. */
+export async function crashPoints(workload: Workload, step: number): Promise<Tally> {
+  const { disks, ledgers, views } = await record(workload);
+  const lane = new DirectLane();
+  const problems: string[] = [];
+  let count = 0;
+  for (const [index, copy] of disks.entries()) {
+    for (let damage = 0; damage < DAMAGES && (index + workload.name.length) % step === 0; damage += 1) {
+      const next = seededNumbers(index * DAMAGES + damage);
+      const seed = damage < 2 ? damage : 2 + next(2 ** 31 - 2);
+      const fate = VIEW_FATES[(index + damage) % VIEW_FATES.length]!;
+      const disk = binding().diskCopy(copy);
+      binding().diskCrash(disk, seed);
+      lane.views.clear();
+      const moment = fate === 'kept' ? index : next(index + 1);
+      const then: Views = fate === 'lost' ? new Map() : before(views, moment);
+      for (const [directory, view] of await copyOfViews(then)) lane.views.set(directory, view);
+      const interruptions = damage === 9 ? [{ operation: 1 + next(40), seed: next(2 ** 31) }] : [];
+      const ledger = before(ledgers, index).copy();
+      const isThorough = damage % 3 === 0;
+      const found = await recoveryProblems({
+        lane,
+        disk,
+        ledger,
+        interruptions,
+        isFull: damage < 2,
+        isThorough,
+      });
+      problems.push(...found.map(text => `operation ${index}, seed ${seed}, view ${fate}: ${text}`));
+      binding().diskDrop(disk);
+      count += 1;
+    }
+    binding().diskDrop(copy);
+  }
+  return { count, problems };
+}
+
+const LASTING = [false, true];
+
+/** Each fault at every `step`-th operation, once and from then on, then a power cut. */
+export async function faultPoints(workload: Workload, step: number): Promise<Tally> {
+  const { disks } = await record(workload);
+  for (const disk of disks) binding().diskDrop(disk);
+  const lane = new DirectLane();
+  const problems: string[] = [];
+  let count = 0;
+  for (const [kind, fault] of (Object.keys(FAULTS) as Fault[]).entries()) {
+    for (const isForEver of LASTING) {
+      const first = 1 + ((workload.name.length + kind * 2 + Number(isForEver)) % step);
+      for (let operation = first; operation <= disks.length; operation += step) {
+        const found = await faultProblems(workload, lane, { fault, operation, isForEver });
+        const when = isForEver ? 'from then on' : 'once';
+        problems.push(...found.map(text => `${fault} at operation ${operation}, ${when}: ${text}`));
+        count += 1;
       }
     }
   }
-  process.stdout.write(`${workload.name}: ${count} operations, ${states} states\n`);
-  return wrong;
+  return { count, problems };
+}
+
+interface FaultPlan {
+  readonly fault: Fault;
+  readonly operation: number;
+  readonly isForEver: boolean;
+}
+
+async function faultProblems(
+  workload: Workload,
+  lane: DirectLane,
+  { fault, operation, isForEver }: FaultPlan,
+): Promise<string[]> {
+  const it = await begin(workload.isEncrypted === true, lane);
+  try {
+    binding().diskPlan(it.disk, FAULTS[fault], operation, isForEver);
+    await workload.run(it).catch(codeOf);
+    await it.die();
+    const { disk, ledger } = it;
+    const seed = operation % 3 === 2 ? operation * 7 + 2 : operation % 3;
+    binding().diskCrash(disk, seed);
+    binding().diskPlan(disk, 0, 0, false);
+    if (operation % 2 === 0) lane.views.clear();
+    const isThorough = operation % 3 === 0;
+    return await recoveryProblems({ lane, disk, ledger, interruptions: [], isFull: isThorough, isThorough });
+  } catch (thrown) {
+    return [(thrown as Error).stack ?? String(thrown)];
+  } finally {
+    binding().diskDrop(it.disk);
+  }
 }

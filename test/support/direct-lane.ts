@@ -4,6 +4,7 @@
  * disks are kept in memory beside it.
  */
 import { type Binding, binding } from '../../src/native/binding.js';
+import type { KvStore } from '../../src/view/kv.js';
 import { MemoryStore } from '../../src/view/memory-store.js';
 import type { Lane } from '../../src/workers/pool.js';
 import { CountedSlabPool, type SlabPool } from '../../src/workers/slabs.js';
@@ -23,17 +24,19 @@ export class DirectLane implements Lane {
     this.restoreSlabs = this.slabs.share(Math.max(1, Math.floor(slabCount / 2)));
   }
 
-  openStore = async (directory: string): Promise<MemoryStore> => {
+  openStore = async (directory: string): Promise<KvStore> => this.plainStore(directory);
+
+  protected plainStore(directory: string): MemoryStore {
     const view = this.views.get(directory) ?? new MemoryStore();
     this.views.set(directory, view);
     return view;
-  };
+  }
 
   async call<V extends LaneVerb>(
     verb: V,
     ...parameters: Parameters<LaneVerbs[V]>
   ): Promise<ReturnType<LaneVerbs[V]>> {
-    await new Promise(resolve => setImmediate(resolve));
+    await this.turn(verb);
     if (verb === 'removeTree') this.#removeViews(parameters[0] as string);
     const table: object = Object.hasOwn(this.#composites, verb) ? this.#composites : this.inline;
     const run = Reflect.get(table, verb) as (...values: unknown[]) => unknown;
@@ -42,6 +45,11 @@ export class DirectLane implements Lane {
 
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** Resolves when the call may run. */
+  protected turn(_verb: LaneVerb): Promise<void> {
+    return new Promise(resolve => setImmediate(resolve));
   }
 
   #removeViews(path: string): void {

@@ -49,14 +49,32 @@ export class Ledger {
     return this.#entries.get(path)?.acknowledged;
   }
 
-  /** What is wrong with what was found, or undefined; what is right is the new state of the path. */
-  settle(path: string, found: FileState): string | undefined {
+  /** Is an operation on it under way, or was one never answered? */
+  isPending(path: string): boolean {
+    return this.#entries.get(path)?.pending !== undefined;
+  }
+
+  /** What it knows now, for a second future. */
+  copy(): Ledger {
+    const copy = new Ledger();
+    for (const [path, entry] of this.#entries) copy.#entries.set(path, { ...entry });
+    return copy;
+  }
+
+  /** What is wrong with what was found, or undefined. */
+  problem(path: string, found: FileState): string | undefined {
     const entry = this.#entries.get(path);
     const allowed = entry === undefined ? [undefined] : [entry.acknowledged];
     if (entry?.pending !== undefined) allowed.push(entry.pending.next);
-    if (!allowed.some(state => describeState(state) === describeState(found))) {
-      return `${path}: found ${describeState(found)}, allowed ${allowed.map(describeState).join(' or ')}`;
-    }
+    if (allowed.some(state => describeState(state) === describeState(found))) return undefined;
+    return `${path}: found ${describeState(found)}, allowed ${allowed.map(describeState).join(' or ')}`;
+  }
+
+  /** As problem(); what is right is the new state of the path. */
+  settle(path: string, found: FileState): string | undefined {
+    const problem = this.problem(path, found);
+    if (problem !== undefined) return problem;
+    const entry = this.#entries.get(path);
     if (entry !== undefined) {
       entry.acknowledged = found;
       entry.pending = undefined;
