@@ -22,8 +22,8 @@ async function started(isEncrypted: boolean): Promise<CleaningSystem> {
   it = await CleaningSystem.start(one => {
     if (isEncrypted) one.unlock = { passphrase: 'p' };
   });
-  if (isEncrypted)
-    await it.system.catalog.updateGroup('DefaultGroup', { encryption: 'static', passphrase: 'p' });
+  const { catalog } = it.system;
+  if (isEncrypted) await catalog.updateGroup('DefaultGroup', { encryption: 'static', passphrase: 'p' });
   await catalog.updateContainer('c', { binDays: 7 });
   await it.put('kept', kept);
   await it.put('gone', gone);
