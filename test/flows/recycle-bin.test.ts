@@ -22,9 +22,9 @@ async function started(isEncrypted: boolean): Promise<CleaningSystem> {
   it = await CleaningSystem.start(one => {
     if (isEncrypted) one.unlock = { passphrase: 'p' };
   });
-  if (isEncrypted)
-    await it.system.catalog.updateGroup('DefaultGroup', { encryption: 'static', passphrase: 'p' });
-  await it.system.catalog.updateContainer('c', { binDays: 7 });
+  const { catalog } = it.system;
+  if (isEncrypted) await catalog.updateGroup('DefaultGroup', { encryption: 'static', passphrase: 'p' });
+  await catalog.updateContainer('c', { binDays: 7 });
   await it.put('kept', kept);
   await it.put('gone', gone);
   await it.restart();
@@ -32,7 +32,7 @@ async function started(isEncrypted: boolean): Promise<CleaningSystem> {
 }
 
 for (const isEncrypted of [false, true]) {
-  test(`what lies in the bin outlives the cleaner, then its space returns (encrypted: ${isEncrypted})`, async () => {
+  test(`the bin outlives the cleaner, then its space returns (encrypted: ${isEncrypted})`, async () => {
     const system = await started(isEncrypted);
     await system.remove('gone');
     const full = await system.fileBytes();
@@ -57,7 +57,7 @@ for (const isEncrypted of [false, true]) {
   });
 }
 
-test('an overwritten generation is given back after cycles of the cleaner, and the newer one, too', async () => {
+test('an overwritten generation comes back after cycles of the cleaner, the newer one, too', async () => {
   const system = await started(false);
   const versions: number[] = [];
   for (const seed of [10, 11, 12]) versions.push(await system.put('kept', seededBytes(seed, SIZE)));
