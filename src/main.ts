@@ -67,7 +67,6 @@ async function openGround(
     lane,
     createLane: name => createLane({ name, ...counts }),
     engineBounds: ENGINE_BOUNDS,
-    services: [cleaners.make],
   };
   const close = async () => {
     await directory.release();
@@ -88,7 +87,7 @@ async function serve(flags: ServeFlags): Promise<void> {
   try {
     const { Scrubs } = await import('./scrub/scrubs.js');
     const scrubs = new Scrubs(ground.context);
-    const catalog = await openCatalog(ground, settings, [scrubs.serve]);
+    const catalog = await openCatalog(ground, settings, [ground.cleaners.make, scrubs.serve]);
     try {
       await makeFirstAdministrator(catalog, ground.directory);
       await serveUntil(stopAsked, { catalog, scrubs, ground, settings, log });

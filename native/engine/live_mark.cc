@@ -1,9 +1,14 @@
 #include "engine/live_mark.h"
 
+#include <algorithm>
+
 #include "seal/seal.h"
 
 namespace granary {
 namespace {
+
+// Below it memory is no matter, and fewer errors are welcome.
+constexpr uint64_t kChunkCountMin = 1 << 16;
 
 FingerprintFilter::Salt FreshSalt() {
   FingerprintFilter::Salt salt;
@@ -14,7 +19,8 @@ FingerprintFilter::Salt FreshSalt() {
 }  // namespace
 
 LiveMark::LiveMark(uint64_t chunk_count, uint64_t epoch)
-    : epoch_(epoch), live_(FingerprintFilter::WordCount(chunk_count, kBitsEach), FreshSalt()) {}
+    : epoch_(epoch),
+      live_(FingerprintFilter::WordCount(std::max(chunk_count, kChunkCountMin), kBitsEach), FreshSalt()) {}
 
 Result<LiveMark::Report> LiveMark::MarkRoots(RecordReader* reader, std::span<const BlockmapRoot> roots) {
   std::lock_guard lock(mutex_);

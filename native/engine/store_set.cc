@@ -198,7 +198,7 @@ Status StoreSet::EnsureDirectory(const std::string& path) {
   if (exists) return Status::Ok();
   Status made = parameters_.files->MakeDirectory(path);
   if (!made.ok() && made.code() != Code::kExists) return made;
-  return parameters_.files->SyncDirectory(parameters_.directory + "/data");
+  return parameters_.files->SyncDirectory(DirectoryOf(path));
 }
 
 Result<StoreSlot*> StoreSet::CreateStore() {
@@ -273,6 +273,21 @@ Status StoreSet::Sync() {
   return failure();
 }
 
+Status StoreSet::CloseStore(const DataStoreId& id) {
+  RETURN_IF_ERROR(CanChange());
+  StoreSlot* slot = FindSlot(id);
+  if (slot == nullptr) return Status(Code::kNotFound, "no data store " + ToHex(id.bytes));
+  if (slot->store->is_closed()) return Status::Ok();
+  {
+    std::lock_guard lock(appenders_mutex_);
+    RETURN_IF_ERROR(failure_);
+    if (std::erase(idle_appenders_, slot) == 0) {
+      return Status(Code::kBusy, "the data store is being appended to");
+    }
+  }
+  return CloseNow(slot);
+}
+
 void StoreSet::CloseInBackground(StoreSlot* slot) {
   std::lock_guard lock(closer_mutex_);
   closing_.push_back(slot);
@@ -291,15 +306,15 @@ void StoreSet::CloserLoop() {
       slot = closing_.front();
       closing_.pop_front();
     }
-    CloseNow(slot);
+    (void)CloseNow(slot);  // what it means is noted there
   }
 }
 
 void StoreSet::CloseWaiting() {
-  for (; !closing_.empty(); closing_.pop_front()) CloseNow(closing_.front());
+  for (; !closing_.empty(); closing_.pop_front()) (void)CloseNow(closing_.front());
 }
 
-void StoreSet::CloseNow(StoreSlot* slot) {
+Status StoreSet::CloseNow(StoreSlot* slot) {
   const Status status = slot->store->Close();
   std::lock_guard lock(appenders_mutex_);
   if (status.ok()) {
@@ -307,6 +322,7 @@ void StoreSet::CloseNow(StoreSlot* slot) {
   } else if (status.code() != Code::kNoSpace && failure_.ok()) {
     failure_ = status.Within("the storage group has stopped writing");
   }
+  return status;
 }
 
 }  // namespace granary

@@ -135,6 +135,9 @@ class StoreSet {
   void AddChunk(const Fingerprint& fingerprint, StoreSlot* slot, ResidentIndex::Mode mode);
   // Makes durable all that was appended before the call.
   Status Sync();
+  // Closes a data store that waits for more to be appended; what comes goes into another one. Closed already:
+  // nothing. kBusy: it is being appended to. kNotFound.
+  Status CloseStore(const DataStoreId& id);
 
   // --- resident index ---
   // Loads up to `count` further data stores, newest first; returns how many are left (0, too, when memory is
@@ -199,7 +202,7 @@ class StoreSet {
   bool ForgetOneStore(const StoreSlot* except);
   void CloseInBackground(StoreSlot* slot);
   void CloseWaiting();
-  void CloseNow(StoreSlot* slot);
+  Status CloseNow(StoreSlot* slot);
   void CloserLoop();
   Status Fail(const Status& status);
 

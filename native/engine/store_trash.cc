@@ -14,6 +14,8 @@ std::string StoreSet::TrashPath(const DataStoreId& id) const {
 // Only their names and sizes: nothing in there may keep the group from opening.
 Status StoreSet::ListTrashFiles() {
   const std::string directory = parameters_.directory + "/trash";
+  ASSIGN_OR_RETURN(const bool exists, parameters_.files->Exists(directory));
+  if (!exists) return Status::Ok();  // a copy of a group need not have empty directories
   ASSIGN_OR_RETURN(const std::vector<std::string> names, parameters_.files->List(directory));
   const std::string suffix = DataStore::kFileSuffix;
   for (const std::string& name : names) {
@@ -131,6 +133,7 @@ Status StoreSet::TrashStore(const DataStoreId& id) {
   }
   if (!slot->store->is_closed()) return Status(Code::kBusy, "the data store is not closed");
   if (slot->pin_count > 0) return Status(Code::kBusy, "a stream relies on the data store");
+  RETURN_IF_ERROR(Fail(EnsureDirectory(parameters_.directory + "/trash")));
   std::vector<Fingerprint> chunks;
   std::vector<uint32_t> copies;
   RETURN_IF_ERROR(CheckCopies(slot, &chunks, &copies));
@@ -229,6 +232,8 @@ size_t StoreSet::Rescue(std::span<const Fingerprint> fingerprints) {
       if (copies[index] != ResidentIndex::kAbsent) continue;
       const auto found = slot->store->Find(fingerprints[index]);
       if (!found.ok() || !found.value().has_value()) continue;
+      // A damaged copy is where reads look already; a sound one in the trash is what is wanted.
+      if (IsHidden(slot, HiddenReason::kDamaged, found.value()->chunk)) continue;
       copies[index] = slot->number;
       ++count;
       if (slot->state == StoreState::kTrash) trash_reads_.fetch_add(1);

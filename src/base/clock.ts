@@ -37,3 +37,8 @@ export function isoTime(ms: number): string {
 export function sleep(clock: Clock, delayMs: number): Promise<void> {
   return new Promise(resolve => clock.after(delayMs, resolve));
 }
+
+/** As sleep by the system's clock, but keeps the process alive: for commands that have nothing else to do. */
+export function stayAwake(delayMs: number): Promise<void> {
+  return new Promise(resolve => void setTimeout(resolve, delayMs));
+}

@@ -157,6 +157,9 @@ export const CLEANER_RESEAL_BYTES_MAX = 4096 * MIB;
 /** A data store is emptied when so much of it is dead; thoroughly, already at the lower share … */
 export const CLEANER_DEAD_SHARE_AUTOMATIC = 0.2;
 export const CLEANER_DEAD_SHARE_MIN = 0.01;
+/** Data stores below this share of a full one are copied together when there are so many: starts leave some. */
+export const CLEANER_SMALL_STORE_SHARE = 1 / 16;
+export const CLEANER_SMALL_STORES_MIN = 16;
 /** … as long as the deader ones do not cover this share of all that is dead. */
 export const CLEANER_DEAD_COVERED = 0.98;
 /** Dead beyond what the log accounts for. The account is exact; this is for rounding of what is to come. */

@@ -23,14 +23,19 @@ export class DamagedChunks {
   /** By data store (hex), what is in quarantine there. */
   readonly #stores = new Map<string, Set<string>>();
   readonly #names = new Set<string>();
+  readonly #countMax: number;
   /** Chunks in quarantine that have another copy. */
   healedCount = 0;
-  /** There are more than DAMAGED_CHUNKS_MAX: the rest is not among them. */
+  /** There are more than fit: the rest is not among them. */
   isCut = false;
 
+  private constructor(countMax: number) {
+    this.#countMax = countMax;
+  }
+
   /** What the log says is damaged now. */
-  static async of(group: OpenedGroup): Promise<DamagedChunks> {
-    const chunks = new DamagedChunks();
+  static async of(group: OpenedGroup, countMax = DAMAGED_CHUNKS_MAX): Promise<DamagedChunks> {
+    const chunks = new DamagedChunks(countMax);
     for (const { id, damaged, moved } of group.state.stores.all()) {
       if (damaged.length > 0 && moved === undefined) await chunks.#load(group, id, damaged);
     }
@@ -65,7 +70,7 @@ export class DamagedChunks {
         for (let index = 0; index < count; index += 1) {
           const name = nameOf(out, index * FINGERPRINT_SIZE);
           if (!isSet(records, from + index)) whole.push(name);
-          else if (!this.#isFull()) damaged.add(name);
+          else if (!this.#isFull(damaged.size)) damaged.add(name);
         }
         if (count < VIEW_BATCH_MAX) break;
       }
@@ -99,8 +104,8 @@ export class DamagedChunks {
     }
   }
 
-  #isFull(): boolean {
-    if (this.#names.size < DAMAGED_CHUNKS_MAX) return false;
+  #isFull(more = 0): boolean {
+    if (this.#names.size + more < this.#countMax) return false;
     this.isCut = true;
     return true;
   }

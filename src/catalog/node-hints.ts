@@ -8,11 +8,17 @@ import type { OpenGroup } from './types.js';
 /** Of one walk. */
 export class NodeHints {
   readonly #group: OpenGroup;
+  readonly #isWanted: () => Promise<boolean>;
   #node: Uint8Array | undefined;
   #isRescued = false;
 
-  constructor(group: OpenGroup) {
+  /**
+   * `isWanted` is asked before everything is searched: what a file that has been deleted since names may be
+   * in the trash, rightly.
+   */
+  constructor(group: OpenGroup, isWanted: () => Promise<boolean> = async () => true) {
     this.#group = group;
+    this.#isWanted = isWanted;
   }
 
   /** The same node again: what was done did not help. CORRUPT: it is nowhere. */
@@ -27,6 +33,7 @@ export class NodeHints {
       return;
     }
     this.#isRescued = true;
+    if (!(await this.#isWanted())) throw lost(node);
     if ((await this.#group.rescue(this.#node)).length > 0) throw lost(node);
   }
 }

@@ -115,6 +115,11 @@ export class OpenedGroup implements OpenGroup {
     return this.#parts.context.disk;
   }
 
+  /** Data stores are closed behind it. */
+  get dataStoreSizeTarget(): number {
+    return this.#parts.context.engineBounds.dataStoreSizeTarget;
+  }
+
   get report(): AttachReport {
     return this.#parts.report;
   }

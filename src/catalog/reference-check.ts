@@ -49,7 +49,7 @@ export class ReferenceCheck {
   /** The rows from byte `offset` of the file on, which is not its end. CORRUPT: a blockmap node is lost. */
   async batch(file: FileRow, offset: number): Promise<CheckedRows> {
     const { rowCount, skip, covered } = await this.#readRows(file, offset);
-    return { rowCount, next: offset + covered - skip, lost: await this.#lost(rowCount) };
+    return { rowCount, next: offset + covered - skip, lost: await this.#lost(file, rowCount) };
   }
 
   /** Is the version still the file of its name, or in the recycle bin? */
@@ -62,7 +62,7 @@ export class ReferenceCheck {
     const { lane, engine } = this.#group;
     const { root, rootLength, depth } = file;
     const map = { root: new Uint8Array(root), rootLength, depth };
-    const hints = new NodeHints(this.#group);
+    const hints = new NodeHints(this.#group, () => this.isCurrent(file));
     for (;;) {
       const report = await lane.call('readRows', engine, map, offset, file.size - offset, this.#rows);
       if (report.unresolved === undefined) return report;
@@ -70,8 +70,8 @@ export class ReferenceCheck {
     }
   }
 
-  async #lost(rowCount: number): Promise<WantedChunk[]> {
-    const missing = await this.#missing(rowCount);
+  async #lost(file: FileRow, rowCount: number): Promise<WantedChunk[]> {
+    const missing = await this.#missing(file, rowCount);
     if (missing === 0 && this.#damaged.size === 0) return [];
     const lost: WantedChunk[] = [];
     for (let index = 0; index < rowCount; index += 1) {
@@ -85,7 +85,7 @@ export class ReferenceCheck {
   }
 
   /** How many rows' chunks are neither in a data store nor in the trash; these are not STATE_KNOWN. */
-  async #missing(rowCount: number): Promise<number> {
+  async #missing(file: FileRow, rowCount: number): Promise<number> {
     const { lane, engine } = this.#group;
     const missing = await lane.call('findRows', engine, this.#rows, rowCount);
     if (missing === 0) return 0;
@@ -97,7 +97,8 @@ export class ReferenceCheck {
       this.#rows[at + ROW_STATE_OFFSET] = STATE_KNOWN;
       count += 1;
     }
-    await this.#group.rescue(fingerprints);
+    // What a file that has been deleted since names may be in the trash, rightly.
+    if (await this.isCurrent(file)) await this.#group.rescue(fingerprints);
     return lane.call('findRows', engine, this.#rows, rowCount);
   }
 }

@@ -1,6 +1,5 @@
 /** Changes of how versions are kept: locks and holds, out of the recycle bin and back, for good. */
 import { StoreError } from '../base/errors.js';
-import { BIN_DAYS_MIN } from '../base/limits.js';
 import { type BinKey, binMapKey } from './bin-index.js';
 import {
   binField,
@@ -59,8 +58,8 @@ function versionOf(working: Working, key: FileKey, version: number | undefined):
 }
 
 /**
- * The version is the file of its name again, and is answered. NOT_FOUND: it is not in the bin. LOCKED: what
- * is there may not be replaced. What is there goes to the bin, also when there is none for new deletions.
+ * The version is the file of its name again, and is answered; what is there goes to the bin. NOT_FOUND: it is
+ * not in the bin. LOCKED: what is there may not be replaced.
  */
 export function restoreChange(
   { state, retention }: Ground,
@@ -73,15 +72,14 @@ export function restoreChange(
     binKeys: [key],
     needsSync: false,
     build(working) {
-      const { policy, ...rest } = demandContainer(state, containerId);
+      const inContainer = demandContainer(state, containerId);
       const row = working.bin.get(binMapKey(key));
       if (row === undefined || row.name !== name) throw notFound(key, container, version);
       const nowMs = retention.nowMs();
       const old = working.files.get(fileMapKey(key));
       if (old !== undefined) demandRemovable(old, nowMs);
-      demandRoomFor({ ...rest, policy }, working, row.size - (old?.size ?? 0));
-      const days = Math.max(policy.binDays ?? 0, BIN_DAYS_MIN);
-      const until = old === undefined ? undefined : binUntil({ binDays: days }, nowMs);
+      demandRoomFor(inContainer, working, row.size - (old?.size ?? 0));
+      const until = old === undefined ? undefined : binUntil(inContainer.policy, nowMs);
       const before = until === undefined ? [] : firstClock(working, nowMs);
       const restored = withoutBin(row);
       working.bin.set(binMapKey(key), undefined);

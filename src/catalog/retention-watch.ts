@@ -14,7 +14,9 @@ export class RetentionWatch {
   readonly #context: CatalogContext;
   readonly #group: OpenedGroup;
   #isFrozen = false;
-  /** Nothing can be due before, by the retention clock. */
+  /** By the retention clock; what fails is tried again an interval later. */
+  #logDueMs = 0;
+  /** Nothing can be due before. */
   #purgeDueMs = 0;
 
   constructor(context: CatalogContext, group: OpenedGroup) {
@@ -27,14 +29,25 @@ export class RetentionWatch {
     this.#noteFrozen(nowMs);
     // A new group's first records, of which the clock is one, are being written.
     if (this.#group.state.config === undefined || this.#group.queue.failure !== undefined) return;
-    if (nowMs - this.#group.state.mark.retentionMs >= RETENTION_CLOCK_INTERVAL_MS) {
-      await this.#group.commit(recordsChange([{ type: RecordType.CLOCK, retentionMs: nowMs }]));
-    }
-    if (nowMs >= this.#purgeDueMs && this.#group.state.binTotals.files > 0) {
-      const { dropped, nextMs } = await purge(this.#group, this.#group.state.scanBin(), isStopped);
-      this.#purgeDueMs = Math.min(nextMs ?? nowMs + BIN_DAYS_MIN * DAY_MS, nowMs + BIN_SCAN_INTERVAL_MS);
-      if (dropped > 0) this.#tell('info', `${dropped} versions have left the recycle bin for good`);
-    }
+    await this.#log(nowMs);
+    await this.#purge(nowMs, isStopped);
+  }
+
+  async #log(nowMs: number): Promise<void> {
+    const { retentionMs } = this.#group.state.mark;
+    if (nowMs < Math.max(this.#logDueMs, retentionMs + RETENTION_CLOCK_INTERVAL_MS)) return;
+    this.#logDueMs = nowMs + RETENTION_CLOCK_INTERVAL_MS;
+    await this.#group.commit(recordsChange([{ type: RecordType.CLOCK, retentionMs: nowMs }]));
+  }
+
+  async #purge(nowMs: number, isStopped: () => boolean): Promise<void> {
+    if (nowMs < this.#purgeDueMs || this.#group.state.binTotals.files === 0) return;
+    this.#purgeDueMs = nowMs + RETENTION_CLOCK_INTERVAL_MS;
+    const { dropped, nextMs } = await purge(this.#group, this.#group.state.scanBin(), isStopped);
+    // What is put into the bin from now on is there for longer than that.
+    const nextDueMs = nextMs ?? nowMs + BIN_DAYS_MIN * DAY_MS;
+    this.#purgeDueMs = Math.min(nextDueMs, nowMs + BIN_SCAN_INTERVAL_MS);
+    if (dropped > 0) this.#tell('info', `${dropped} versions have left the recycle bin for good`);
   }
 
   #noteFrozen(nowMs: number): void {

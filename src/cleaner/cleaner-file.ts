@@ -22,8 +22,11 @@ const FIGURES = z.strictObject({
 const CONTENT = z.strictObject({
   brake: z.strictObject({ reason: z.string(), sinceMs: count }).optional(),
   markedEpoch: count,
-  /** Of bytes that the log accounts for as possibly dead, at the last complete mark, what was found alive. */
+  /** Of bytes that may be dead by the log, at the last complete mark, what was found alive … */
   aliveBytes: count,
+  /** … and what was not condemned, alive or too thinly spread to be worth it. */
+  settledBytes: count,
+  wasGentle: z.boolean(),
   trash: z.array(z.strictObject({ epoch: count, sinceMs: count })).max(CLEANER_TRASH_EPOCHS_MAX),
   last: z
     .strictObject({
@@ -38,7 +41,10 @@ const CONTENT = z.strictObject({
 export type CleanerContent = z.infer<typeof CONTENT>;
 export type CycleReport = NonNullable<CleanerContent['last']>;
 
-const EMPTY: CleanerContent = { markedEpoch: 0, aliveBytes: 0, trash: [] };
+const EMPTY: CleanerContent = {
+  ...{ markedEpoch: 0, aliveBytes: 0, settledBytes: 0, wasGentle: true },
+  trash: [],
+};
 
 export interface CleanerFileParameters {
   readonly lane: Pick<Lane, 'call'>;

@@ -10,7 +10,7 @@ import { Pacer } from '../base/pacer.js';
 import type { CatalogContext, GroupService } from '../catalog/context.js';
 import type { OpenedGroup } from '../catalog/opened-group.js';
 import type { CleanerSettings } from '../catalog/types.js';
-import { CleanerFile, type CycleReport } from './cleaner-file.js';
+import { type CleanerContent, CleanerFile, type CycleReport } from './cleaner-file.js';
 import { Cycle, type CycleOptions } from './cycle.js';
 import { emptyTrashBack, pardonCondemned } from './pardon.js';
 import { isDue } from './schedule.js';
@@ -111,7 +111,8 @@ export class Cleaner implements GroupService {
   async status(): Promise<CleanerStatus> {
     const { content } = await this.#open();
     const { group } = this;
-    const { trashBytes } = group.space.counters;
+    const isClosing = this.#abort.signal.aborted;
+    const { trashBytes } = isClosing ? group.space.counters : await group.space.refresh();
     const work = this.#running === undefined ? undefined : this.#work;
     return {
       group: group.name,
@@ -119,7 +120,7 @@ export class Cleaner implements GroupService {
       ...(content.brake === undefined ? {} : { brake: content.brake.reason }),
       ...(work === undefined ? {} : { ...work.progress, figures: { ...work.figures } }),
       ...(content.last === undefined ? {} : { last: content.last }),
-      expectedBytes: expectedBytes(group, content.aliveBytes),
+      expectedBytes: Math.max(0, boundBytes(group) - content.aliveBytes),
       trashBytes,
     };
   }
@@ -199,21 +200,9 @@ export class Cleaner implements GroupService {
   }
 
   async #tick(): Promise<void> {
-    const { context, group, settings } = this.#parameters;
-    const { clock } = context;
+    const { context, group } = this.#parameters;
     try {
-      const { content } = await this.#open();
-      const thoroughness = isDue({
-        settings: settings(),
-        isBraked: content.brake !== undefined,
-        nowMs: clock.nowMs(),
-        sinceLastMs: clock.monotonicMs() - this.#lastEndMs,
-        idleMs: group.idleMs,
-        expectedBytes: expectedBytes(group, content.aliveBytes),
-        isPending: group.state.stores.all().some(({ condemned, moved }) => condemned.length > 0 || !!moved),
-        isOutdated: false,
-        ...spaceOf(group),
-      });
+      const thoroughness = await this.#due(await this.#open());
       if (thoroughness !== undefined) await this.runCycle(thoroughness);
     } catch (thrown) {
       if (!this.#abort.signal.aborted) {
@@ -222,16 +211,60 @@ export class Cleaner implements GroupService {
       }
     }
     if (this.#abort.signal.aborted) return;
-    this.#timer = clock.after(CLEANER_TICK_MS, () => this.start());
+    this.#timer = context.clock.after(CLEANER_TICK_MS, () => this.start());
+  }
+
+  async #due({ content }: CleanerFile): Promise<Thoroughness | undefined> {
+    const { context, group, settings } = this.#parameters;
+    const { clock } = context;
+    const expected = boundBytes(group);
+    const situation = {
+      settings: settings(),
+      isBraked: content.brake !== undefined,
+      nowMs: clock.nowMs(),
+      sinceLastMs: clock.monotonicMs() - this.#lastEndMs,
+      idleMs: group.idleMs,
+      expectedBytes: Math.max(0, expected - content.aliveBytes),
+      freshBytes: Math.max(0, expected - content.settledBytes),
+      wasGentle: content.wasGentle,
+      isPending: this.#isPending(content),
+      isOutdated: false,
+      ...spaceOf(group),
+    };
+    const due = isDue(situation);
+    // The data stores are looked at only when it would make the difference.
+    if (due !== undefined || isDue({ ...situation, isOutdated: true }) === undefined) return due;
+    return (await this.#isOutdated()) ? 'gentle' : undefined;
+  }
+
+  /** Something is condemned, or the hold of what lies in the trash is over. */
+  #isPending({ trash }: CleanerContent): boolean {
+    const { context, group, settings } = this.#parameters;
+    const nowMs = context.clock.nowMs();
+    const holdMs = (settings()?.holdHours ?? 0) * HOUR_MS;
+    return group.state.stores.all().some(({ condemned, moved }) => {
+      if (moved === undefined) return condemned.length > 0;
+      const sinceMs = trash.find(({ epoch }) => epoch === moved.epoch)?.sinceMs ?? nowMs;
+      return nowMs - sinceMs >= holdMs;
+    });
+  }
+
+  /** Is anything sealed with another key than the active one, that could be sealed anew? */
+  async #isOutdated(): Promise<boolean> {
+    const { keyring, state, lane, engine } = this.group;
+    if (!keyring.isEncrypted) return false;
+    return (await lane.call('listDataStores', engine)).some(
+      ({ id, isClosed, keyEpoch }) =>
+        isClosed && keyEpoch !== keyring.activeEpoch && state.stores.get(id) === undefined,
+    );
   }
 }
 
-/** By the deletions in the log, and what the last mark has found alive of it. */
-function expectedBytes({ space, state }: OpenedGroup, aliveBytes: number): number {
+/** So many bytes no current file has brought: they are dead, or others than their first files name them. */
+function boundBytes({ space, state }: OpenedGroup): number {
   const { plainBytes, blockmapPlainBytes } = space.counters;
   const named = state.totals.newBytes + state.binTotals.newBytes;
-  const bound = plainBytes + blockmapPlainBytes - named + state.mark.duplicateBytes;
-  return Math.max(0, bound - aliveBytes);
+  return plainBytes + blockmapPlainBytes - named + state.mark.duplicateBytes;
 }
 
 function spaceOf({ space, settings }: OpenedGroup) {

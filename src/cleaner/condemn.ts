@@ -7,7 +7,10 @@ import { hasCode } from '../base/errors.js';
 import {
   CLEANER_CONDEMNED_CHUNKS_MAX,
   CLEANER_COPY_FREE_SHARE,
+  CLEANER_DEAD_SHARE_AUTOMATIC,
+  CLEANER_DEAD_SHARE_MIN,
   CLEANER_RESEAL_BYTES_MAX,
+  CLEANER_SMALL_STORE_SHARE,
   CONDEMN_CHUNKS_MAX,
 } from '../base/limits.js';
 import { formatSize } from '../base/units.js';
@@ -15,50 +18,72 @@ import { type CondemnRecord, RecordType } from '../catalog/record.js';
 import { type DataStoreInfo, HIDDEN_DEAD, type StoreSurvey } from '../native/binding.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
 import { isHealed } from './damaged-chunks.js';
-import { type Candidate, chooseVictims, type Thoroughness, unaccountedBytes } from './victims.js';
+import { type Candidate, chooseVictims, deadShare, type Thoroughness, unaccountedBytes } from './victims.js';
 import type { ViewMark } from './view-mark.js';
 import { BrakePulled, idBytes, type Work } from './work.js';
 
-/**
- * BrakePulled: more is dead than can be. Answers how much of what the log says may be dead is alive: bytes
- * that deleted files have brought and others name.
- */
-export async function condemn(work: Work, mark: ViewMark, thoroughness: Thoroughness): Promise<number> {
+/** Of what the log says may be dead: what is alive, and what was not condemned, alive or not worth it. */
+export interface Settled {
+  readonly aliveBytes: number;
+  readonly settledBytes: number;
+}
+
+/** BrakePulled: more is dead than can be. */
+export async function condemn(work: Work, mark: ViewMark, thoroughness: Thoroughness): Promise<Settled> {
   const stores = await work.dataStores();
   work.begin('condemn', stores.size);
-  const candidates = await survey(work, mark, stores);
-  const aliveBytes = checkBrake(work, mark, stores, candidates);
   const { keyring } = work.group;
-  const { freeBytes } = await work.call('counters', work.engine);
   const isOutdated = ({ keyEpoch }: { keyEpoch: number }) => keyEpoch !== keyring.activeEpoch;
+  const closingShare = thoroughness === 'gentle' ? CLEANER_DEAD_SHARE_AUTOMATIC : CLEANER_DEAD_SHARE_MIN;
+  const isWorthClosing = (store: Candidate) =>
+    store.chunkCount > 0 && (isOutdated(store) || deadShare(store) >= closingShare);
+  const candidates = await survey(work, mark, stores, isWorthClosing);
+  const aliveBytes = checkBrake(work, mark, stores, candidates);
+  const { freeBytes } = await work.call('counters', work.engine);
   work.figures.resealStores = [...stores.values()].filter(isOutdated).length;
   const victims = chooseVictims(candidates, {
     thoroughness,
     deadChunksMax: CLEANER_CONDEMNED_CHUNKS_MAX,
     copyBytesMax: freeBytes * CLEANER_COPY_FREE_SHARE,
     resealBytesMax: thoroughness === 'gentle' ? CLEANER_RESEAL_BYTES_MAX : Number.POSITIVE_INFINITY,
+    smallBytes: work.group.dataStoreSizeTarget * CLEANER_SMALL_STORE_SHARE,
     activeEpoch: keyring.activeEpoch,
   });
   for (const victim of victims) await condemnOne(work, mark, victim);
-  return aliveBytes;
+  const { deadBytes } = work.figures;
+  const settledBytes = aliveBytes + Math.max(0, deadBytes - condemnedBytes(work, stores));
+  return { aliveBytes, settledBytes };
 }
 
-/** Closed data stores that nothing has been decided of yet. */
+/** Closed data stores that nothing has been decided of yet, and open ones that are closed for it. */
 async function survey(
   work: Work,
   { handle }: ViewMark,
   stores: ReadonlyMap<string, DataStoreInfo>,
+  isWorthClosing: (store: Candidate) => boolean,
 ): Promise<Candidate[]> {
   const candidates: Candidate[] = [];
-  for (const { id, isClosed } of stores.values()) {
+  for (const { id } of stores.values()) {
     work.progress.done += 1;
     const state = work.group.state.stores.get(id);
     const isDecided = state !== undefined && (state.moved !== undefined || state.condemned.length > 0);
-    if (!isClosed || isDecided) continue;
-    if (state !== undefined && !(await isHealed(work, state))) continue;
-    candidates.push({ ...(await work.call('surveyStore', work.engine, handle, id)), id });
+    if (isDecided || (state !== undefined && !(await isHealed(work, state)))) continue;
+    const found = { ...(await work.call('surveyStore', work.engine, handle, id)), id };
+    if (found.isClosed) candidates.push(found);
+    else if (isWorthClosing(found) && (await close(work, id))) candidates.push({ ...found, isClosed: true });
   }
   return candidates;
+}
+
+/** False: it is being appended to, or there is no room for its trailer. */
+async function close(work: Work, id: string): Promise<boolean> {
+  try {
+    await work.call('closeStore', work.engine, id);
+    return true;
+  } catch (thrown) {
+    if (hasCode(thrown, 'BUSY') || hasCode(thrown, 'NO_SPACE')) return false;
+    throw thrown;
+  }
 }
 
 function checkBrake(
@@ -71,9 +96,7 @@ function checkBrake(
   for (const { plainBytes, blockmapPlainBytes } of stores.values())
     presentBytes += plainBytes + blockmapPlainBytes;
   let deadBytes = candidates.reduce((sum, { deadPlainBytes }) => sum + deadPlainBytes, 0);
-  for (const { id, condemned } of work.group.state.stores.all()) {
-    if (stores.has(id)) deadBytes += condemned.reduce((sum, { deadPlainBytes }) => sum + deadPlainBytes, 0);
-  }
+  deadBytes += condemnedBytes(work, stores);
   work.figures.deadBytes = deadBytes;
   const { newBytes, duplicateBytes } = mark;
   const excess = unaccountedBytes({ presentBytes, deadBytes, newBytes, duplicateBytes });
@@ -82,6 +105,15 @@ function checkBrake(
     `${formatSize(deadBytes)} of ${formatSize(presentBytes)} seem dead, ${formatSize(excess)} more than ` +
       'the deletions in the log account for',
   );
+}
+
+/** Of data stores that are there still. */
+function condemnedBytes({ group }: Work, stores: ReadonlyMap<string, DataStoreInfo>): number {
+  return group.state.stores
+    .all()
+    .filter(({ id }) => stores.has(id))
+    .flatMap(({ condemned }) => condemned)
+    .reduce((sum, { deadPlainBytes }) => sum + deadPlainBytes, 0);
 }
 
 async function condemnOne(work: Work, { handle }: ViewMark, victim: Candidate): Promise<void> {

@@ -104,8 +104,11 @@ export class Cycle {
   }
 
   async #condemn(): Promise<void> {
-    const aliveBytes = await condemn(this.#work, this.#mark!, this.#options.thoroughness);
-    await this.#file.change(content => ({ ...content, aliveBytes }));
+    const { thoroughness } = this.#options;
+    const settled = await condemn(this.#work, this.#mark!, thoroughness);
+    await this.#file.change(content => ({
+      ...{ ...content, ...settled, wasGentle: thoroughness === 'gentle' },
+    }));
     await this.end();
   }
 

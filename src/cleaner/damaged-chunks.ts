@@ -3,9 +3,10 @@
  * chunks answer absent, so that the next backup that carries them heals them.
  */
 import { CLEANER_FINGERPRINTS_MAX } from '../base/limits.js';
-import { type QuarantineRecord, RecordType } from '../catalog/record.js';
+import { nameOf } from '../catalog/damaged-chunks.js';
+import { RecordType } from '../catalog/record.js';
 import type { StoreState } from '../catalog/store-states.js';
-import { DATA_STORE_ID_SIZE, FINGERPRINT_SIZE, HIDDEN_DAMAGED, HIDDEN_DEAD } from '../native/binding.js';
+import { DATA_STORE_ID_SIZE, type Damage, FINGERPRINT_SIZE, HIDDEN_DEAD } from '../native/binding.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
 import { idBytes, type Work } from './work.js';
 
@@ -37,40 +38,35 @@ export async function isHealed(work: Work, { id, damaged }: StoreState): Promise
   return isHealed;
 }
 
-/** The data store is spared and its damage named: durably, then in the engine; scrub waits meanwhile. */
-export function quarantine(work: Work, id: string, damaged: Uint8Array): Promise<void> {
-  return work.group.quarantine.alone(() => quarantineAlone(work, id, damaged));
-}
-
-async function quarantineAlone(work: Work, id: string, damaged: Uint8Array): Promise<void> {
-  const wanted = new Set<string>();
-  for (let at = 0; at < damaged.length; at += FINGERPRINT_SIZE) {
-    wanted.add(Buffer.from(damaged.subarray(at, at + FINGERPRINT_SIZE)).toString('hex'));
-  }
-  const records: QuarantineRecord[] = [];
-  await forEachFingerprints(work, id, async (fingerprints, first) => {
-    const bits = new Uint8Array(Math.ceil(fingerprints.length / FINGERPRINT_SIZE / BITS));
-    for (let at = 0; at < fingerprints.length; at += FINGERPRINT_SIZE) {
-      const name = Buffer.from(fingerprints.subarray(at, at + FINGERPRINT_SIZE)).toString('hex');
-      const chunk = at / FINGERPRINT_SIZE;
-      if (wanted.has(name)) bits[chunk >> 3]! |= 1 << (chunk % BITS);
-    }
-    if (bits.every(byte => byte === 0)) return;
-    // The record takes the place of an earlier one of the same chunks.
-    const before = work.group.state.stores.get(id)?.damaged.find(({ firstChunk }) => firstChunk === first);
-    const merged = unionOf(bits, before?.bits ?? new Uint8Array(0));
-    records.push({ type: RecordType.QUARANTINE, dataStore: idBytes(id), firstChunk: first, bits: merged });
-  });
-  await work.commit({ type: RecordType.PARDON, dataStore: idBytes(id) }, ...records);
+/**
+ * The data store is spared: its damage is named and hidden first, then what was condemned of it is taken
+ * back.
+ * Scrub finds the files that the damage touches.
+ */
+export async function quarantine(work: Work, id: string, damaged: Uint8Array): Promise<void> {
+  const { group } = work;
+  await group.quarantine.take(id, await damagesOf(work, id, damaged));
+  await work.commit({ type: RecordType.PARDON, dataStore: idBytes(id) });
   await work.callAnyway('revealChunks', work.engine, id, HIDDEN_DEAD);
-  for (const { firstChunk, bits } of records) {
-    await work.callAnyway('hideChunks', work.engine, id, HIDDEN_DAMAGED, firstChunk, bits);
-  }
-  work.note('error', `data store ${id} stays: ${wanted.size} chunks of it are damaged, which files may need`);
+  group.reportDamage(damaged);
+  work.note('error', `data store ${id} stays: chunks of it that files may need are damaged`);
 }
 
-function unionOf(a: Uint8Array, b: Uint8Array): Uint8Array {
-  return Uint8Array.from({ length: Math.max(a.length, b.length) }, (_, at) => (a[at] ?? 0) | (b[at] ?? 0));
+async function damagesOf(work: Work, id: string, damaged: Uint8Array): Promise<Damage[]> {
+  const wanted = new Set<string>();
+  for (let at = 0; at < damaged.length; at += FINGERPRINT_SIZE) wanted.add(nameOf(damaged, at));
+  const damages: Damage[] = [];
+  await forEachFingerprints(work, id, async (fingerprints, first) => {
+    for (let at = 0; at < fingerprints.length; at += FINGERPRINT_SIZE) {
+      if (!wanted.has(nameOf(fingerprints, at))) continue;
+      damages.push({
+        ...{ dataStore: id, offset: 0, firstChunk: first + at / FINGERPRINT_SIZE, chunkCount: 1 },
+        reason: 'it could not be copied',
+        fingerprints: fingerprints.slice(at, at + FINGERPRINT_SIZE),
+      });
+    }
+  });
+  return damages;
 }
 
 function chunksOf(firstChunk: number, bits: Uint8Array): number[] {

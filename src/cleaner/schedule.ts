@@ -27,7 +27,11 @@ export interface Situation {
   readonly nowMs: number;
   readonly sinceLastMs: number;
   readonly idleMs: number;
+  /** Dead, by the deletions in the log; and of it what no cycle has looked at yet. */
   readonly expectedBytes: number;
+  readonly freshBytes: number;
+  /** What the last cycle has left was too little for a gentle one only. */
+  readonly wasGentle: boolean;
   /** An earlier cycle has left something to finish. */
   readonly isPending: boolean;
   /** Data stores wait for their re-sealing. */
@@ -40,12 +44,13 @@ export interface Situation {
 
 /** How thorough the cycle is to be that is due now; undefined: none is. */
 export function isDue(situation: Situation): Thoroughness | undefined {
-  const { settings, isBraked, sinceLastMs, isPending, isOutdated, expectedBytes, plainBytes } = situation;
+  const { settings, isBraked, sinceLastMs, isPending, isOutdated, plainBytes } = situation;
+  const { expectedBytes, freshBytes, wasGentle } = situation;
   if (settings === undefined || settings.isPaused || isBraked || sinceLastMs < CLEANER_INTERVAL_MS) return;
-  const isShort = isSpaceShort(situation);
-  if (isShort && (isPending || expectedBytes > 0)) return 'thorough';
+  const isSomething = isPending || freshBytes > 0 || (wasGentle && expectedBytes > 0);
+  if (isSomething && isSpaceShort(situation)) return 'thorough';
   const isWorthIt =
-    expectedBytes >= Math.max(CLEANER_EXPECTED_BYTES_MIN, CLEANER_EXPECTED_SHARE_MIN * plainBytes);
+    freshBytes >= Math.max(CLEANER_EXPECTED_BYTES_MIN, CLEANER_EXPECTED_SHARE_MIN * plainBytes);
   if (!isPending && !isOutdated && !isWorthIt) return;
   return isTime(settings, situation) ? 'gentle' : undefined;
 }

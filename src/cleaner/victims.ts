@@ -7,6 +7,7 @@ import {
   CLEANER_DEAD_COVERED,
   CLEANER_DEAD_SHARE_AUTOMATIC,
   CLEANER_DEAD_SHARE_MIN,
+  CLEANER_SMALL_STORES_MIN,
 } from '../base/limits.js';
 import type { StoreSurvey } from '../native/binding.js';
 
@@ -29,6 +30,8 @@ export interface ChoiceBounds {
   readonly copyBytesMax: number;
   /** Of these, for data stores that are chosen only because of their key. */
   readonly resealBytesMax: number;
+  /** Data stores of at most so many bytes are copied together when there are CLEANER_SMALL_STORES_MIN. */
+  readonly smallBytes: number;
   /** Data stores of another key epoch are sealed anew. */
   readonly activeEpoch: number;
 }
@@ -51,9 +54,11 @@ export function chooseVictims(candidates: readonly Candidate[], bounds: ChoiceBo
   const chosen: Candidate[] = [];
   const spent = { deadChunks: 0, copyBytes: 0, resealBytes: 0 };
   const isWorthIt = worth(byShare, bounds.thoroughness);
+  const isSmall = ({ fileBytes }: StoreSurvey) => fileBytes <= bounds.smallBytes;
+  const areTooMany = byShare.filter(isSmall).length >= CLEANER_SMALL_STORES_MIN;
   for (const store of byShare) {
     const isOutdated = store.keyEpoch !== bounds.activeEpoch;
-    const isForDead = isWorthIt(store);
+    const isForDead = isWorthIt(store) || (areTooMany && isSmall(store));
     if (!isForDead && !isOutdated) continue;
     const copyBytes = liveFileBytes(store);
     const resealBytes = isForDead ? 0 : copyBytes;

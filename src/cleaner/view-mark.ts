@@ -1,7 +1,8 @@
 /**
  * Mark 1: all files and what lies in recycle bins, as they are at one moment, taken from the view while
- * nothing is committed, and everything below their blockmaps. The walk counts only when it met exactly what the commits have counted: an iterator
- * that ends early, a listing that lacks a row, a row that is another's ends the cycle.
+ * nothing is committed, and everything below their blockmaps. The walk counts only when it met exactly what
+ * the commits have counted: an iterator that ends early, a listing that lacks a row, a row that is another's
+ * ends the cycle.
  */
 import { asStoreError, hasCode, StoreError } from '../base/errors.js';
 import { CLEANER_ROOTS_MAX } from '../base/limits.js';

@@ -1,6 +1,6 @@
 /** granary cleaner: run, status, pause, resume, set. */
 import type { Command } from 'commander';
-import { SYSTEM_CLOCK, sleep } from '../base/clock.js';
+import { stayAwake } from '../base/clock.js';
 import { StoreError } from '../base/errors.js';
 import { CLEANER_POLL_INTERVAL_MS } from '../base/limits.js';
 import { formatSize } from '../base/units.js';
@@ -183,7 +183,7 @@ async function untilOver(
   while (ofGroup(answer, group).some(({ state }) => state === 'running')) {
     if (isShown)
       process.stderr.write(`\r\x1b[K${progressText(answer).slice(0, process.stderr.columns ?? 80)}`);
-    await sleep(SYSTEM_CLOCK, CLEANER_POLL_INTERVAL_MS);
+    await stayAwake(CLEANER_POLL_INTERVAL_MS);
     answer = await client.json<CleanerAnswer>('GET', URL);
   }
   if (isShown) process.stderr.write('\r\x1b[K');

@@ -21,6 +21,8 @@ const GROUP_GAUGES: Readonly<Record<string, keyof ByteStatistics>> = {
   files: 'files',
   chunks: 'chunks',
   data_stores: 'dataStores',
+  bin_files: 'binFiles',
+  bin_bytes: 'binBytes',
 };
 const SCRUB_GAUGES: Readonly<Record<string, Exclude<keyof ScrubFigures, 'group'>>> = {
   read_bytes: 'bytesRead',
@@ -156,7 +158,8 @@ function scrubGauges(scrub: ScrubAccess, registry: Registry): () => Promise<void
     return [field, new Gauge({ name: `granary_scrub_${name}`, help, ...parts })] as const;
   });
   return async () => {
-    const all = await scrub.status();
+    // A group whose scrub state cannot be read has said so; that is no reason to have no metrics at all.
+    const all = await scrub.status().catch(() => []);
     for (const [field, gauge] of gauges) {
       gauge.reset();
       for (const figures of all) gauge.set({ group: figures.group }, figures[field]);

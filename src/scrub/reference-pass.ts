@@ -24,13 +24,15 @@ export interface ReferenceReport {
 
 export class ReferencePass {
   readonly #work: ScrubWork;
+  readonly #wantedMax: number;
   /** Files whose blockmap was said to be damaged: once each, while it stays as it is. */
   readonly #reported = new Set<number>();
   /** Of the last complete pass. */
   last: ReferenceReport | undefined;
 
-  constructor(work: ScrubWork) {
+  constructor(work: ScrubWork, wantedMax = REPAIR_CHUNKS_MAX) {
     this.#work = work;
+    this.#wantedMax = wantedMax;
   }
 
   /** One pass over all files; a second one when the first has led to repairs. */
@@ -48,7 +50,7 @@ export class ReferencePass {
   async #walk(progress: (done: number, total: number) => void): Promise<Walk> {
     const { group } = this.#work;
     const damaged = await DamagedChunks.of(group);
-    const walk = new Walk(damaged.healedCount);
+    const walk = new Walk(damaged.healedCount, this.#wantedMax);
     const check = new ReferenceCheck(group, damaged);
     const total = group.state.totals.files + group.state.binTotals.files;
     for await (const row of group.state.scanAll()) {
@@ -122,17 +124,19 @@ export class ReferencePass {
 /** What one walk has found. */
 class Walk {
   readonly report: ReferenceReport;
-  /** By name, at most REPAIR_CHUNKS_MAX: the rest is asked for when these are there again. */
+  /** By name; what is beyond the bound is asked for when these are there again. */
   readonly wanted = new Map<string, WantedChunk>();
+  readonly #wantedMax: number;
 
-  constructor(healedChunks: number) {
+  constructor(healedChunks: number, wantedMax: number) {
+    this.#wantedMax = wantedMax;
     const none = { files: 0, damagedFiles: 0, lostChunks: 0 };
     this.report = { ...none, healedChunks, names: [] };
   }
 
   want(chunk: WantedChunk): void {
     const name = nameOf(chunk.fingerprint, 0);
-    if (this.wanted.has(name) || this.wanted.size >= REPAIR_CHUNKS_MAX) return;
+    if (this.wanted.has(name) || this.wanted.size >= this.#wantedMax) return;
     this.wanted.set(name, chunk);
     this.report.lostChunks += 1;
   }

@@ -193,12 +193,13 @@ export class Scrub implements GroupService {
     try {
       await activity.records.reported();
       await activity.records.all(progress('records'));
+      const damagedRecords = activity.records.damages;
       this.#lastReferences = await activity.references.run(progress('references'));
       await activity.files.newFiles(progress('files'));
       const found = activity.records.quarantined;
       await activity.records.reported();
       if (activity.records.quarantined > found) this.#lastReferences = await activity.references.run();
-      return this.#report(activity, before);
+      return this.#report(activity, before, damagedRecords);
     } finally {
       options.signal?.removeEventListener('abort', abort);
       this.#running = undefined;
@@ -209,14 +210,18 @@ export class Scrub implements GroupService {
     }
   }
 
-  #report({ work, records, references, files }: Activity, before: ScrubState['content']): ScrubRunReport {
+  #report(
+    { work, records, references, files }: Activity,
+    before: ScrubState['content'],
+    damagedRecords: number,
+  ): ScrubRunReport {
     const { content } = work.state;
     const { lostChunks, damagedFiles, names, healedChunks } = references.last!;
     return {
       group: this.#group.name,
       bytesRead: content.bytesRead - before.bytesRead,
       filesRead: content.filesRead - before.filesRead,
-      damagedRecords: records.damages,
+      damagedRecords,
       quarantinedChunks: records.quarantined,
       repairedChunks: content.chunksRepaired - before.chunksRepaired,
       ...{ healedChunks, lostChunks },

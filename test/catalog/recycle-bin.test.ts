@@ -2,7 +2,11 @@
 import { expect, test } from 'vitest';
 import { DAY_MS } from '../../src/base/clock.js';
 import { StoreError } from '../../src/base/errors.js';
-import { BIN_DROP_BATCH_MAX } from '../../src/base/limits.js';
+import {
+  BIN_DROP_BATCH_MAX,
+  BIN_SCAN_INTERVAL_MS,
+  RETENTION_CLOCK_INTERVAL_MS,
+} from '../../src/base/limits.js';
 import { writeCheckpoint } from '../../src/catalog/checkpoint.js';
 import { RecordType } from '../../src/catalog/record.js';
 import type { FileRecord } from '../../src/catalog/types.js';
@@ -156,6 +160,41 @@ test('a purge of more than one batch drops all, each batch at its bound', async 
   const clocks = log().flatMap(({ type }, index) => (type === RecordType.CLOCK ? [index] : []));
   expect(clocks.at(-1)! - clocks.at(-2)!).toBe(BIN_DROP_BATCH_MAX + 1);
   expect(catalog.showContainer('c')).toMatchObject({ binFiles: 0, binBytes: 0 });
+});
+
+test('a version whose hold is released goes at the next look, an interval later at most', async () => {
+  const opened = await withBin();
+  const { catalog, clock } = opened;
+  const { version } = await catalog.putFile('c', 'f', draft(10));
+  await catalog.deleteFile('c', 'f');
+  await catalog.lockFile('c', 'f', { version, hold: true });
+  await pass(clock, 8);
+  await catalog.lockFile('c', 'f', { version, hold: false });
+  expect(await sizesIn(opened)).toEqual([10]);
+  clock.advance(BIN_SCAN_INTERVAL_MS);
+  await settle();
+  clock.advance(1000);
+  await settle();
+  expect(await binOf(opened)).toEqual([]);
+});
+
+test('a purge that fails on a full volume is told, and tried again an interval later', async () => {
+  const opened = await withBin();
+  const { catalog, clock, disk, events } = opened;
+  await catalog.putFile('c', 'f', draft(10));
+  await catalog.deleteFile('c', 'f');
+  await settle();
+  clock.now += 8 * DAY_MS;
+  for (const _clockThenPurge of [1, 2]) disk.failNext('appendLog', new StoreError('NO_SPACE', 'full'));
+  for (let tick = 0; tick < 5; tick += 1) {
+    clock.advance(1000);
+    await settle();
+  }
+  expect(events.filter(({ message }) => /background work: full/.test(message))).toHaveLength(2);
+  expect(await sizesIn(opened)).toEqual([10]);
+  clock.advance(RETENTION_CLOCK_INTERVAL_MS);
+  await settle();
+  expect(await binOf(opened)).toEqual([]);
 });
 
 test('a change of the days holds for what is deleted from then on', async () => {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { DAMAGES_NAMED_MAX } from '../../src/base/limits.js';
 import { PlaceFiller } from '../../src/catalog/place-filler.js';
 import { doneKey, placeKey } from '../../src/catalog/places.js';
 import { rebuildViews } from '../../src/catalog/rebuild.js';
@@ -93,6 +94,17 @@ test('a data store and a file that go in the middle of it are no damage', async 
   expect(await verifying).toMatchObject({ damages: [], dataStores: 0 });
 });
 
+test('damages are named up to the bound, and counted beyond it', async () => {
+  const { catalog, disk } = await filled();
+  for (let file = 0; file <= DAMAGES_NAMED_MAX; file += 1) {
+    await catalog.putFile('c', `f${file}`, draft(100, 9));
+  }
+  disk.lostRoots.add(9);
+  const { damages } = await verifySystem(catalog, { isFull: false });
+  expect(damages).toHaveLength(DAMAGES_NAMED_MAX + 1);
+  expect(damages.at(-1)!.reason).toBe('1 more are damaged');
+});
+
 test('verify tells how far it is, and ends when it is given up', async () => {
   const { catalog, disk } = await filled();
   disk.dataStores.set(STORE, new Uint8Array(5 * 32).fill(7));
@@ -161,10 +173,9 @@ test('a data store is marked only when all of its fingerprints are in the view',
   expect(entries.every(entry => entry !== undefined)).toBe(true);
   release();
   expect(await filling).toBe(10);
-  // Once more, by a filler that knows nothing: it is marked again, not written again.
   disk.calls.length = 0;
   expect(await new PlaceFiller(group).fill(() => false)).toBe(0);
-  expect(disk.calls).toEqual(['listDataStores', 'markInView']);
+  expect(disk.calls).toEqual(['listDataStores']);
 });
 
 test('places of fingerprints that the view does not have are zeros', async () => {

@@ -16,6 +16,8 @@ const SITUATION: Situation = {
   sinceLastMs: CLEANER_INTERVAL_MS,
   idleMs: CLEANER_IDLE_MS,
   expectedBytes: CLEANER_EXPECTED_BYTES_MIN,
+  freshBytes: CLEANER_EXPECTED_BYTES_MIN,
+  wasGentle: true,
   isPending: false,
   isOutdated: false,
   ...{ freeBytes: 1e12, fileBytes: 1e9, plainBytes: 2e9, quotaBytes: 0 },
@@ -25,10 +27,10 @@ const due = (change: Partial<Situation> = {}) => isDue({ ...SITUATION, ...change
 test('a cycle begins when a group is idle and there is enough to free, or something to finish', () => {
   expect(due()).toBe('gentle');
   expect(due({ idleMs: CLEANER_IDLE_MS - 1 })).toBeUndefined();
-  expect(due({ expectedBytes: CLEANER_EXPECTED_BYTES_MIN - 1 })).toBeUndefined();
+  expect(due({ freshBytes: CLEANER_EXPECTED_BYTES_MIN - 1 })).toBeUndefined();
   expect(due({ plainBytes: 1e12 })).toBeUndefined();
-  expect(due({ expectedBytes: 0, isPending: true })).toBe('gentle');
-  expect(due({ expectedBytes: 0, isOutdated: true })).toBe('gentle');
+  expect(due({ freshBytes: 0, isPending: true })).toBe('gentle');
+  expect(due({ freshBytes: 0, isOutdated: true })).toBe('gentle');
 });
 
 test('none begins while paused, braked, too soon behind the last, or before settings are known', () => {
@@ -44,11 +46,13 @@ test('none begins while paused, braked, too soon behind the last, or before sett
 });
 
 test('short space forces a thorough cycle, idle or not, when there is anything to free', () => {
-  const busy = { idleMs: 0, expectedBytes: 1 };
+  const busy = { idleMs: 0, expectedBytes: 1, freshBytes: 0 };
   const edge = 1e9 / (1 / CLEANER_FORCE_FREE_SHARE - 1);
   expect(due({ ...busy, freeBytes: edge - 1 })).toBe('thorough');
   expect(due({ ...busy, freeBytes: edge + 1 })).toBeUndefined();
   expect(due({ ...busy, freeBytes: 0, expectedBytes: 0 })).toBeUndefined();
+  expect(due({ ...busy, freeBytes: 0, wasGentle: false })).toBeUndefined();
+  expect(due({ ...busy, freeBytes: 0, wasGentle: false, freshBytes: 1 })).toBe('thorough');
   expect(due({ ...busy, quotaBytes: 0.99e9 / CLEANER_FORCE_QUOTA_SHARE })).toBe('thorough');
   expect(due({ ...busy, quotaBytes: 1.2e9 })).toBeUndefined();
 });

@@ -3,6 +3,7 @@ import {
   CLEANER_BRAKE_SLACK_BYTES,
   CLEANER_DEAD_SHARE_AUTOMATIC,
   CLEANER_DEAD_SHARE_MIN,
+  CLEANER_SMALL_STORES_MIN,
 } from '../../src/base/limits.js';
 import {
   type Candidate,
@@ -17,6 +18,7 @@ const BOUNDS: ChoiceBounds = {
   deadChunksMax: 1e6,
   copyBytesMax: 1e9,
   resealBytesMax: 1e9,
+  smallBytes: 1000,
   activeEpoch: 1,
 };
 
@@ -34,6 +36,14 @@ test('by itself the cleaner takes what is dead enough, the deadest first', () =>
   const share = CLEANER_DEAD_SHARE_AUTOMATIC;
   const candidates = [store('a', share - 0.001), store('b', share), store('c', 1), store('d', 0.5)];
   expect(idsOf(chooseVictims(candidates, BOUNDS))).toEqual(['c', 'd', 'b']);
+});
+
+test('small data stores are copied together when there are many of them, and only then', () => {
+  const small = (count: number) =>
+    Array.from({ length: count }, (_, index) => store(`s${index}`, 0, { fileBytes: 1000 }));
+  expect(chooseVictims(small(CLEANER_SMALL_STORES_MIN - 1), BOUNDS)).toEqual([]);
+  const candidates = [...small(CLEANER_SMALL_STORES_MIN), store('large', 0)];
+  expect(chooseVictims(candidates, BOUNDS).length).toBe(CLEANER_SMALL_STORES_MIN);
 });
 
 test('thoroughly, the deadest go until they cover nearly all that is dead', () => {

@@ -73,6 +73,21 @@ for (const [name, make] of Object.entries(implementations)) {
       expect(await list(index, 1, {})).toEqual(['Z', 'a', 'a/', 'aa', '\u{ffff}', '\u{1f600}']);
     });
 
+    test('a scan goes on behind the key of any row, and gives each row once', async () => {
+      const { index } = await filled([row(1, 'a'), row(1, 'aa'), row(1, 'b'), row(2, 'a'), row(9, 'z')]);
+      const seen: string[] = [];
+      for (let after: Uint8Array | undefined; ; ) {
+        const { value: next } = await index.scan(after)[Symbol.asyncIterator]().next();
+        if (next === undefined) break;
+        seen.push(`${next.containerId}/${next.name}`);
+        after = index.operation(next, undefined).key;
+      }
+      const all: string[] = [];
+      for await (const each of index.scan()) all.push(`${each.containerId}/${each.name}`);
+      expect(seen).toEqual(all);
+      expect(seen.sort()).toEqual(['1/a', '1/aa', '1/b', '2/a', '9/z']);
+    });
+
     test('prefix, after and limit cut the list', async () => {
       const { index } = await filled(['a', 'p', 'p/1', 'p/2', 'p/3', 'p0', 'q'].map(each => row(1, each)));
       expect(await list(index, 1, { prefix: 'p/' })).toEqual(['p/1', 'p/2', 'p/3']);

@@ -1,4 +1,4 @@
-/** Thousands of random corruptions of stored files. */
+/** A hundred thousand random corruptions of stored files. */
 import { rmSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { DamageLoop } from '../support/damage-loop.js';
@@ -13,7 +13,7 @@ test('no damage costs a wrong byte; each is named, and survived where there is a
   const loop = new DamageLoop(folder);
   await loop.prepare();
   const problems: string[] = [];
-  const rounds = runCount('GRANARY_DAMAGES', 10_000);
+  const rounds = runCount('GRANARY_DAMAGES', 100_000);
   for (let round = 0; round < rounds; round += 1) {
     problems.push(...(await loop.round(seed + round)));
   }
@@ -25,6 +25,8 @@ test('no damage costs a wrong byte; each is named, and survived where there is a
     seeds: [seed, seed + rounds - 1],
     seconds: (performance.now() - startedMs) / 1000,
   });
+  process.stdout.write(`damage: ${JSON.stringify(loop.tally)}\n`);
   expect(problems).toEqual([]);
+  expect([loop.tally.healed, loop.tally.wrong]).toEqual([loop.tally.lost, 0]);
   rmSync(folder, { recursive: true });
 });

@@ -6,8 +6,10 @@
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Clock, SYSTEM_CLOCK } from '../../src/base/clock.js';
 import type { GranaryCatalog } from '../../src/catalog/catalog.js';
 import { writeCheckpoint } from '../../src/catalog/checkpoint.js';
+import { Cleaners } from '../../src/cleaner/cleaners.js';
 import { DirectLane } from '../support/direct-lane.js';
 import { contentOf, type Ledger, seededBytes, seededNumbers } from '../support/ledger.js';
 import { WholeSystem } from '../support/whole-system.js';
@@ -21,6 +23,9 @@ const SIZES = [0, 700, 12 * KIB, 70 * KIB, 300 * KIB] as const;
 const NAMES = 6;
 /** At once. */
 const CLIENTS = 3;
+/** What a crash has interrupted is gone on with, and all of it ends. */
+const CYCLES_AFTERWARDS = 2;
+const REST_MS_MAX = 10_000;
 
 export interface ReplayOptions {
   readonly fileSystem: FileSystemName;
@@ -40,17 +45,29 @@ export interface ReplayReport {
   readonly states: number;
   readonly flushes: number;
   readonly operations: number;
+  /** Of the cleaner, in the workload. */
+  readonly cycles: number;
+  /** Data stores that these have emptied and then given back. */
+  readonly reclaimed: number;
   readonly problems: readonly string[];
 }
 
 type Numbers = (bound: number) => number;
+
+/** A system whose cleaner runs when it is told to. */
+interface Opened {
+  readonly system: WholeSystem;
+  readonly cleaners: Cleaners;
+}
 
 class Workload {
   readonly #lane = new DirectLane();
   readonly #directory: string;
   readonly #next: Numbers;
   readonly history: History;
-  #system!: WholeSystem;
+  #opened!: Opened;
+  cycles = 0;
+  reclaimed = 0;
 
   constructor(directory: string, seed: number, history: History) {
     this.#directory = directory;
@@ -60,17 +77,31 @@ class Workload {
 
   async prepare(isEncrypted: boolean): Promise<void> {
     mkdirSync(this.#directory);
-    this.#system = await openSystem(this.#lane, this.#directory);
+    this.#opened = await openSystem(this.#lane, this.#directory);
     const encryption = isEncrypted ? ({ encryption: 'static', ...SECRETS } as const) : {};
     await this.#system.catalog.addGroup({ name: 'g', ...encryption });
     await this.#system.catalog.addContainer('c', 'g');
   }
 
   async turn(): Promise<void> {
-    await Promise.all(Array.from({ length: CLIENTS }, (_, client) => this.#client(client)));
+    const clients = Array.from({ length: CLIENTS }, (_, client) => this.#client(client));
+    await Promise.all([...clients, this.#clean()]);
     const { context, catalog } = this.#system;
     if (this.#next(2) === 0) await writeCheckpoint(context, catalog.openedGroup('g'));
     else await this.#restart();
+    await this.#clean();
+  }
+
+  get #system(): WholeSystem {
+    return this.#opened.system;
+  }
+
+  /** One cycle; two of them, without a deletion between, give all space back. */
+  async #clean(): Promise<void> {
+    const report = await this.#opened.cleaners.of('g').runCycle('thorough');
+    if (report.outcome !== 'done') throw new Error(`cleaner: ${report.outcome}: ${report.failure}`);
+    this.cycles += 1;
+    this.reclaimed += report.figures.reclaimedStores;
   }
 
   close(): Promise<void> {
@@ -79,7 +110,7 @@ class Workload {
 
   async #restart(): Promise<void> {
     await this.#system.close();
-    this.#system = await openSystem(this.#lane, this.#directory);
+    this.#opened = await openSystem(this.#lane, this.#directory);
   }
 
   async #client(client: number): Promise<void> {
@@ -102,8 +133,18 @@ class Workload {
   }
 }
 
-function openSystem(lane: DirectLane, directory: string): Promise<WholeSystem> {
-  return WholeSystem.open({ lane, directory, unlock: { keyFile: SECRETS.keyFile } });
+/** The cleaner rests hardly at all; whether a cycle begins by itself it asks as seldom as ever. */
+const HURRIED_CLOCK: Clock = {
+  ...SYSTEM_CLOCK,
+  after: (delayMs, action) => SYSTEM_CLOCK.after(delayMs < REST_MS_MAX ? 0 : delayMs, action),
+};
+
+async function openSystem(lane: DirectLane, directory: string): Promise<Opened> {
+  const cleaners = new Cleaners({ clock: HURRIED_CLOCK, disk: 0, onEvent: () => undefined });
+  const context = { clock: SYSTEM_CLOCK, services: [cleaners.make] };
+  const unlock = { keyFile: SECRETS.keyFile };
+  const system = await WholeSystem.open({ lane, directory, unlock, context });
+  return { system, cleaners };
 }
 
 function summary(catalog: GranaryCatalog): string {
@@ -125,15 +166,15 @@ async function stateProblems(system: WholeSystem, ledger: Ledger): Promise<strin
   return [...damaged, ...(await system.problems(ledger))];
 }
 
-/** What does not hold in a store that a crash has left, after recovery and after a second start. */
+/** What does not hold in a store that a crash has left, after recovery, a second start, and a cleaning. */
 async function recoveryProblems(directory: string, ledger: Ledger): Promise<string[]> {
   const lane = new DirectLane();
   const problems: string[] = [];
-  const before = await opened(lane, directory, async system => {
+  const before = await opened(lane, directory, async ({ system }) => {
     problems.push(...(await stateProblems(system, ledger)));
     return summary(system.catalog);
   });
-  await opened(lane, directory, async system => {
+  await opened(lane, directory, async ({ system, cleaners }) => {
     const after = summary(system.catalog);
     if (before !== after) problems.push(`a second start changed ${before} to ${after}`);
     problems.push(...(await stateProblems(system, ledger)));
@@ -141,7 +182,11 @@ async function recoveryProblems(directory: string, ledger: Ledger): Promise<stri
     ledger.send('c/after', contentOf(bytes));
     await system.put('c', 'after', bytes);
     ledger.acknowledge('c/after');
-    problems.push(...(await system.problems(ledger)));
+    for (let cycle = 0; cycle < CYCLES_AFTERWARDS; cycle += 1) {
+      const { outcome, failure } = await cleaners.of('g').runCycle('thorough');
+      if (outcome !== 'done') problems.push(`cleaner afterwards: ${outcome}: ${failure}`);
+    }
+    problems.push(...(await stateProblems(system, ledger)));
   });
   return problems;
 }
@@ -149,13 +194,13 @@ async function recoveryProblems(directory: string, ledger: Ledger): Promise<stri
 async function opened<T>(
   lane: DirectLane,
   directory: string,
-  use: (system: WholeSystem) => Promise<T>,
+  use: (opened: Opened) => Promise<T>,
 ): Promise<T> {
-  const system = await openSystem(lane, directory);
+  const found = await openSystem(lane, directory);
   try {
-    return await use(system);
+    return await use(found);
   } finally {
-    await system.close();
+    await found.system.close();
   }
 }
 
@@ -182,10 +227,14 @@ function chooseCrashes(intervals: readonly Interval[], states: number, next: Num
   return Array.from({ length: states }, (_, at) => all[Math.floor((at + phase) * step)]!);
 }
 
-async function record(
-  disk: RecordedDisk,
-  options: ReplayOptions,
-): Promise<{ from: number; history: History }> {
+interface Recorded {
+  readonly from: number;
+  readonly history: History;
+  readonly cycles: number;
+  readonly reclaimed: number;
+}
+
+async function record(disk: RecordedDisk, options: ReplayOptions): Promise<Recorded> {
   const history = new History(() => disk.position());
   const workload = new Workload(join(disk.mount, 'data'), options.seed, history);
   await workload.prepare(options.isEncrypted);
@@ -193,13 +242,13 @@ async function record(
   for (let turn = 0; turn < options.turns; turn += 1) await workload.turn();
   await workload.close();
   disk.unmount();
-  return { from, history };
+  return { from, history, cycles: workload.cycles, reclaimed: workload.reclaimed };
 }
 
 export async function replayBlocks(options: ReplayOptions): Promise<ReplayReport> {
   const disk = await RecordedDisk.start(options.fileSystem);
   try {
-    const { from, history } = await record(disk, options);
+    const { from, history, ...cleaned } = await record(disk, options);
     const [base, ...intervals] = readIntervals(disk.recordFile, from);
     const images = new CrashImages(disk.size);
     images.pass(base!);
@@ -220,7 +269,7 @@ export async function replayBlocks(options: ReplayOptions): Promise<ReplayReport
       states += 1;
     }
     rmSync(image, { force: true });
-    return { states, flushes: intervals.length, operations: history.length, problems };
+    return { states, flushes: intervals.length, operations: history.length, ...cleaned, problems };
   } finally {
     disk.close();
   }

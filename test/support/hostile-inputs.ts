@@ -97,7 +97,7 @@ function runStoreStates(next: Numbers): void {
 }
 
 const MARK_SEEDS = [encodeMark(new AppliedMark())];
-const TOTAL_SEEDS = [encodeTotals({ ...EMPTY_TOTALS })];
+const TOTAL_SEEDS = [encodeTotals({ ...EMPTY_TOTALS }, { ...EMPTY_TOTALS })];
 
 function runMark(next: Numbers): void {
   const bytes = mutateBytes(MARK_SEEDS, next);

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <random>
 
@@ -76,16 +77,29 @@ class Group {
   }
 
   Status Attach() {
+    RETURN_IF_ERROR(AttachCold());
+    return Warm();
+  }
+  // The resident index is empty.
+  Status AttachCold() {
     report_ = {};
     auto engine = Engine::Attach(disk_.get(), Parameters(), &report_);
     if (!engine.ok()) return engine.status();
     engine_ = std::move(*engine);
+    return Status::Ok();
+  }
+  Status Warm() {
     while (true) {
       ASSIGN_OR_RETURN(const size_t left, engine_->stores().Warm(16));
       if (left == 0) return Status::Ok();
     }
   }
   const AttachReport& report() const { return report_; }
+  // All data stores are closed afterwards.
+  Status Restart() {
+    RETURN_IF_ERROR(Detach());
+    return Attach();
+  }
 
   Status Detach() {
     const Status status = engine_->Detach();
@@ -111,66 +125,108 @@ class Group {
     return report;
   }
 
+  // Gives up, or ends, what Ingest has opened.
+  void CloseStreams() {
+    for (uint32_t number : open_) engine_->CloseStream(number);
+    open_.clear();
+  }
+
   // One file from its first byte to its acknowledgement.
   Status Put(const std::string& name, const Buffer& content) {
     attempted_[name].push_back(content);
     ASSIGN_OR_RETURN(const StreamReport report, Ingest(content));
     Status status = engine_->Sync();
     if (status.ok()) status = AppendCommit(name, report);
-    for (uint32_t number : open_) engine_->CloseStream(number);
-    open_.clear();
+    CloseStreams();
     RETURN_IF_ERROR(status);
     acknowledged_[name] = content;
     attempted_.erase(name);
     return Status::Ok();
   }
 
-  Status AppendCommit(const std::string& name, const StreamReport& report) {
+  // Acknowledged when it returns ok.
+  Status Delete(const std::string& name) {
+    if (const auto found = acknowledged_.find(name); found != acknowledged_.end()) {
+      attempted_[name].push_back(found->second);  // until the log says so it may be there or not
+      acknowledged_.erase(found);
+    }
     Buffer payload;
-    Writer writer(&payload);
+    PutName(&payload, name);
+    RETURN_IF_ERROR(AppendLog(kDeleteType, payload));
+    attempted_.erase(name);
+    return Status::Ok();
+  }
+
+  static constexpr uint32_t kCommitType = 1;
+  static constexpr uint32_t kDeleteType = 2;
+  static void PutName(Buffer* payload, const std::string& name) {
+    Writer writer(payload);
     writer.Put<uint8_t>(static_cast<uint8_t>(name.size()));
     writer.PutBytes({reinterpret_cast<const uint8_t*>(name.data()), name.size()});
+  }
+
+  Status AppendLog(uint32_t type, ConstBytes payload) {
+    Buffer packed;
+    Writer packer(&packed);
+    packer.Put<uint32_t>(type);
+    packer.Put<uint32_t>(static_cast<uint32_t>(payload.size()));
+    packer.PutBytes(payload);
+    return engine_->AppendLog(packed).status();
+  }
+
+  Status AppendCommit(const std::string& name, const StreamReport& report) {
+    Buffer payload;
+    PutName(&payload, name);
+    Writer writer(&payload);
     writer.PutBytes(report.root.fingerprint.bytes);
     writer.Put<uint32_t>(report.root.size);
     writer.Put<uint32_t>(report.root.depth);
     writer.Put<uint64_t>(report.size);
-    Buffer packed;
-    Writer packer(&packed);
-    packer.Put<uint32_t>(1);
-    packer.Put<uint32_t>(static_cast<uint32_t>(payload.size()));
-    packer.PutBytes(payload);
-    return engine_->AppendLog(packed).status();
+    return AppendLog(kCommitType, payload);
   }
 
   struct Entry {
     BlockmapRoot root;
     uint64_t size;
   };
-  // The catalog as the log tells it.
-  Result<std::map<std::string, Entry>> ReadCatalog() {
-    std::map<std::string, Entry> catalog;
+  // Calls `each` for every record of the log.
+  Status ForEachLogRecord(const std::function<void(uint32_t type, BoundedReader payload)>& each) {
     Buffer out(256 * 1024);
     uint64_t from = std::max<uint64_t>(1, report_.first_sequence);
     while (true) {
       uint64_t next = 0;
       ASSIGN_OR_RETURN(const size_t used, engine_->ReadLog(from, out, &next));
-      if (used == 0) return catalog;
+      if (used == 0) return Status::Ok();
       BoundedReader reader(ConstBytes(out).first(used));
       while (reader.remaining() > 0) {
         reader.Take<uint64_t>();
-        reader.Take<uint32_t>();
+        const uint32_t type = reader.Take<uint32_t>();
         const uint32_t size = reader.Take<uint32_t>();
-        BoundedReader payload(reader.TakeBytes(size));
-        const ConstBytes name = payload.TakeBytes(payload.Take<uint8_t>());
-        Entry& entry = catalog[std::string(name.begin(), name.end())];
-        const ConstBytes root = payload.TakeBytes(32);
-        std::copy(root.begin(), root.end(), entry.root.fingerprint.bytes.begin());
-        entry.root.size = payload.Take<uint32_t>();
-        entry.root.depth = payload.Take<uint32_t>();
-        entry.size = payload.Take<uint64_t>();
+        each(type, BoundedReader(reader.TakeBytes(size)));
       }
       from = next;
     }
+  }
+
+  // The catalog as the log tells it.
+  Result<std::map<std::string, Entry>> ReadCatalog() {
+    std::map<std::string, Entry> catalog;
+    RETURN_IF_ERROR(ForEachLogRecord([&](uint32_t type, BoundedReader payload) {
+      if (type != kCommitType && type != kDeleteType) return;
+      const ConstBytes bytes = payload.TakeBytes(payload.Take<uint8_t>());
+      const std::string name(bytes.begin(), bytes.end());
+      if (type == kDeleteType) {
+        catalog.erase(name);
+        return;
+      }
+      Entry& entry = catalog[name];
+      const ConstBytes root = payload.TakeBytes(32);
+      std::copy(root.begin(), root.end(), entry.root.fingerprint.bytes.begin());
+      entry.root.size = payload.Take<uint32_t>();
+      entry.root.depth = payload.Take<uint32_t>();
+      entry.size = payload.Take<uint64_t>();
+    }));
+    return catalog;
   }
 
   Result<Buffer> Read(const Entry& entry) {
