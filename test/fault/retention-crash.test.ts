@@ -3,10 +3,73 @@
  * is there after the start, in its place, and so is what keeps it.
  */
 import { expect, test } from 'vitest';
+import { writeCheckpoint } from '../../src/catalog/checkpoint.js';
 import type { FileRecord } from '../../src/catalog/types.js';
 import { binding } from '../../src/native/binding.js';
-import { CrashRun, type Fault, type ViewFate } from '../support/crash-run.js';
-import { codeOf } from '../support/whole-system.js';
+import {
+  copyOfViews,
+  DATA,
+  openSystem,
+  SECRETS,
+  VIEW_FATES,
+  type ViewFate,
+  type Views,
+} from '../simulate/machine.js';
+import { DirectLane } from '../support/direct-lane.js';
+import { StillClock } from '../support/open-catalog.js';
+import { codeOf, type WholeSystem } from '../support/whole-system.js';
+
+const FAULTS = { die: 1, ioError: 2, noSpace: 3, tornDie: 5 } as const;
+type Fault = keyof typeof FAULTS;
+
+/** A system with a container that has a recycle bin, on a disk that fails as told. */
+class Machine {
+  readonly lane = new DirectLane();
+  readonly disk = binding().diskCreate();
+  readonly clock = new StillClock();
+  #system: WholeSystem | undefined;
+  #oldViews: Views = new Map();
+
+  static async prepare(isEncrypted: boolean): Promise<Machine> {
+    const it = new Machine();
+    binding().makeDirectory(DATA, it.disk);
+    await it.open();
+    const encryption = isEncrypted ? ({ encryption: 'static', ...SECRETS } as const) : {};
+    await it.system.catalog.addGroup({ name: 'g', ...encryption });
+    await it.system.catalog.addContainer('b', 'g', { binDays: 7 });
+    it.#oldViews = await copyOfViews(it.lane.views);
+    return it;
+  }
+
+  get system(): WholeSystem {
+    return this.#system!;
+  }
+
+  async open(): Promise<void> {
+    const { lane, disk, clock } = this;
+    this.#system = (await openSystem({ lane, disk, clock })).system;
+  }
+
+  async checkpoint(): Promise<void> {
+    await writeCheckpoint(this.system.context, this.system.catalog.openedGroup('g'));
+  }
+
+  /** The machine dies as it is: nothing more reaches the disk. */
+  async crash(seed: number, viewFate: ViewFate): Promise<void> {
+    binding().diskPlan(this.disk, FAULTS.die, 1, true);
+    await this.system.close().catch(() => undefined);
+    binding().diskCrash(this.disk, seed);
+    binding().diskPlan(this.disk, 0, 0, false);
+    if (viewFate === 'kept') return;
+    this.lane.views.clear();
+    if (viewFate === 'lost') return;
+    for (const [directory, view] of await copyOfViews(this.#oldViews)) this.lane.views.set(directory, view);
+  }
+
+  dispose(): void {
+    binding().diskDrop(this.disk);
+  }
+}
 
 /** Where versions are: by `place name version`, with what keeps them. */
 type State = ReadonlyMap<string, string>;
@@ -15,7 +78,7 @@ function entry(place: string, { path, version, lockMode, hold }: FileRecord): [s
   return [`${place} ${path} ${version}`, [lockMode ?? 'none', hold ?? 'none'].join()];
 }
 
-async function stateOf(it: CrashRun): Promise<State> {
+async function stateOf(it: Machine): Promise<State> {
   const { catalog } = it.system;
   const { files } = await catalog.listFiles('b', {});
   const binned = (await catalog.listBin('b', {})).files;
@@ -23,7 +86,7 @@ async function stateOf(it: CrashRun): Promise<State> {
 }
 
 /** Each step leads from one state to the next; a fault leaves the one before or the one behind it. */
-const STEPS: readonly ((it: CrashRun) => Promise<unknown>)[] = [
+const STEPS: readonly ((it: Machine) => Promise<unknown>)[] = [
   it => it.system.put('b', 'f', Buffer.alloc(5000, 1)),
   it => it.system.put('b', 'f', Buffer.alloc(6000, 2)),
   it => it.system.catalog.deleteFile('b', 'f'),
@@ -37,16 +100,9 @@ const STEPS: readonly ((it: CrashRun) => Promise<unknown>)[] = [
   it => it.checkpoint(),
 ];
 
-async function prepared(isEncrypted: boolean): Promise<CrashRun> {
-  const it = new CrashRun(isEncrypted);
-  await it.prepare();
-  await it.system.catalog.addContainer('b', 'g', { binDays: 7 });
-  return it;
-}
-
 /** The states between the steps, and how many operations all of them take. */
 async function reference(isEncrypted: boolean): Promise<{ states: State[]; operations: number }> {
-  const it = await prepared(isEncrypted);
+  const it = await Machine.prepare(isEncrypted);
   binding().diskPlan(it.disk, 0, 0, false);
   const states = [await stateOf(it)];
   for (const step of STEPS) {
@@ -60,7 +116,7 @@ async function reference(isEncrypted: boolean): Promise<{ states: State[]; opera
 }
 
 /** How many steps were acknowledged before the fault. */
-async function runUntilFault(it: CrashRun): Promise<number> {
+async function runUntilFault(it: Machine): Promise<number> {
   for (const [done, step] of STEPS.entries()) {
     try {
       await step(it);
@@ -72,8 +128,6 @@ async function runUntilFault(it: CrashRun): Promise<number> {
   return STEPS.length;
 }
 
-const FATES: readonly ViewFate[] = ['kept', 'lost', 'rolled back'];
-
 for (const isEncrypted of [false, true]) {
   test(`every version is where it was acknowledged to be (encrypted: ${isEncrypted})`, async () => {
     const { states, operations } = await reference(isEncrypted);
@@ -81,10 +135,10 @@ for (const isEncrypted of [false, true]) {
     let count = 0;
     for (const [kind, fault] of (['die', 'tornDie', 'ioError', 'noSpace'] as Fault[]).entries()) {
       for (let operation = 1 + (kind % stride); operation <= operations; operation += stride) {
-        const viewFate = FATES[(operation + kind) % FATES.length]!;
+        const viewFate = VIEW_FATES[(operation + kind) % VIEW_FATES.length]!;
         const what = { fault, operation, viewFate };
-        const it = await prepared(isEncrypted);
-        it.plan({ fault, operation, isForEver: true });
+        const it = await Machine.prepare(isEncrypted);
+        binding().diskPlan(it.disk, FAULTS[fault], operation, true);
         const done = await runUntilFault(it);
         await it.crash(operation, viewFate);
         for (let start = 0; start < 2; start += 1) {
