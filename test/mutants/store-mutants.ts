@@ -22,7 +22,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace:
       "        step = 'append';\n        for (const { waiting, result } of built) waiting.resolve(result);\n        const entries = await this.#append(records);",
     caughtBy: SIMULATED,
-    isFast: true,
   },
   {
     name: 'no-sync-before-commit',
@@ -31,7 +30,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     find: '    keys: [put],\n    needsSync: true,',
     replace: '    keys: [put],\n    needsSync: false,',
     caughtBy: SIMULATED,
-    isFast: true,
   },
   {
     name: 'log-is-not-synced',
@@ -116,7 +114,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     find: '  if (found.fileCount !== snapshot.fileCount || !found.digest.equals(snapshot.digest)) {',
     replace: '  if (found.fileCount < 0) {',
     caughtBy: { test: RECOVERY, name: 'heal_tiered_metadata' },
-    isFast: true,
   },
   {
     name: 'scan-looks-into-records',
@@ -182,7 +179,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     find: '    if (Array.isArray(access) && !access.includes(user.role)) {',
     replace: "    if (Array.isArray(access) && !access.includes(user.role) && !id.startsWith('DELETE')) {",
     caughtBy: { test: FRONT, name: 'auth_type_x_route' },
-    isFast: true,
   },
   {
     name: 'names-decide-where-a-restore-writes',
@@ -191,6 +187,5 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     find: '  const target = await realpath(path).catch(() => path);',
     replace: "  const target = (await realpath(path).catch(() => path)).replace(/[0-9]$/, 'link');",
     caughtBy: { test: FRONT, name: 'symlink_then_child' },
-    isFast: true,
   },
 ];

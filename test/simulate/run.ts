@@ -1,9 +1,12 @@
 /**
- * `npm run simulate -- --seed N [--steps M] [--runs R]`: runs of seeds N, N + 1, …; stops at the first that
+ * `npm run simulate -- --seed N [--steps M] [--runs R] [--seconds S] [--canary NAME]`: runs of seeds N, N + 1, …; stops at the first that
  * fails, and prints what replays it. The last line is JSON: what was done, and what did not hold.
  */
 import { appendFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { caught } from '../mutants/catch.js';
+import { MUTANTS } from '../mutants/mutants.js';
+import { prepareTree, useAddon } from '../mutants/tree.js';
 import { commit, report } from '../support/reliability-report.js';
 import { type Counts, noCounts, type Outcome, Simulation } from './simulation.js';
 
@@ -17,10 +20,13 @@ async function main(): Promise<void> {
       runs: { type: 'string', default: '1' },
       /** Runs until so many seconds have passed, whatever `runs` says. */
       seconds: { type: 'string' },
+      /** A mutant of test/mutants: its build has to be caught within so many runs. */
+      canary: { type: 'string' },
       /** A file for everything that happens, line by line. */
       trace: { type: 'string' },
     },
   });
+  if (values.canary !== undefined) return canary(values.canary, Number(values.runs));
   const [first, steps] = [Number(values.seed), Number(values.steps)];
   const secondsMax = values.seconds === undefined ? 0 : Number(values.seconds);
   const begun = performance.now();
@@ -58,6 +64,17 @@ async function main(): Promise<void> {
   process.stdout.write(
     `${JSON.stringify({ seed: first, runs: seed - first, steps: stepCount, ...rest, seconds: Math.round(seconds() * 10) / 10 })}\n`,
   );
+}
+
+/** Exit 0: caught, with what replays it. */
+function canary(name: string, runs: number): void {
+  const mutant = MUTANTS.find(entry => entry.name === name);
+  if (mutant === undefined) throw new Error(`no mutant '${name}': see test/mutants`);
+  prepareTree();
+  useAddon(false);
+  const { isCaught, output } = caught({ ...mutant, caughtBy: { simulate: runs } });
+  process.stdout.write(`${output.slice(-2000)}\n${name}: ${isCaught ? 'caught' : 'SURVIVED'}\n`);
+  if (!isCaught) process.exitCode = 1;
 }
 
 await main();
