@@ -121,6 +121,11 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     file: 'native/datastore/record_scanner.cc',
     find: '    at_ += header.RecordSize();',
     replace: '    at_ += kRecordAlignment;',
+    with: {
+      file: 'native/datastore/data_store.cc',
+      find: '    if (!found.status.ok() || !ordinals.insert(found.header.ordinal).second) continue;',
+      replace: '    if (!found.status.ok()) continue;',
+    },
     caughtBy: { test: RECOVERY, name: 'spoofed_root' },
   },
   {
@@ -128,7 +133,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     breaks: 'a probe never stops early',
     file: 'native/index/resident_index.cc',
     find: '    if (stays) continue;',
-    replace: '    if (stays || next < hole) continue;',
+    replace: '    if (stays || next != hole) continue;',
     caughtBy: { test: INGEST, name: 'index_hash_table_wrap' },
   },
   {
