@@ -7,8 +7,8 @@ import { parseArgs } from 'node:util';
 import { caught } from '../mutants/catch.js';
 import { MUTANTS } from '../mutants/mutants.js';
 import { prepareTree, useAddon } from '../mutants/tree.js';
-import { commit, report } from '../support/reliability-report.js';
-import { type Counts, noCounts, type Outcome, Simulation } from './simulation.js';
+import { commit } from '../support/reliability-report.js';
+import { simulate } from './campaign.js';
 
 const STEPS = 3000;
 
@@ -28,42 +28,27 @@ async function main(): Promise<void> {
   });
   if (values.canary !== undefined) return canary(values.canary, Number(values.runs));
   const [first, steps] = [Number(values.seed), Number(values.steps)];
-  const secondsMax = values.seconds === undefined ? 0 : Number(values.seconds);
-  const begun = performance.now();
-  const seconds = (): number => (performance.now() - begun) / 1000;
-  const trace = values.trace;
+  const { trace } = values;
   const listen = trace === undefined ? undefined : (what: string): void => appendFileSync(trace, `${what}\n`);
-  const total = noCounts();
-  let failed: Outcome | undefined;
-  let seed = first;
-  for (
-    ;
-    failed === undefined && (secondsMax > 0 ? seconds() < secondsMax : seed < first + Number(values.runs));
-    seed += 1
-  ) {
-    const outcome = await new Simulation(seed, steps, listen).run();
-    for (const name of Object.keys(total) as (keyof Counts)[]) total[name] += outcome.counts[name];
-    listen?.(`seed ${seed}: ${outcome.traceHash}`);
-    if (outcome.problems.length > 0) failed = outcome;
-  }
-  if (failed !== undefined) {
+  const last = values.seconds === undefined ? first + Number(values.runs) - 1 : Number.POSITIVE_INFINITY;
+  const secondsMax = Number(values.seconds ?? Number.POSITIVE_INFINITY);
+  const done = await simulate({
+    first,
+    last,
+    steps,
+    secondsMax,
+    statesMax: Number.POSITIVE_INFINITY,
+    listen,
+  });
+  if (done.failed !== undefined) {
     process.stdout.write(
-      `seed ${failed.seed}, commit ${commit()}:\n${failed.problems.slice(0, 5).join('\n')}\n` +
-        `replay: npm run simulate -- --seed ${failed.seed} --steps ${steps}\n`,
+      `seed ${done.failed.seed}, commit ${commit()}:\n${done.failed.problems.slice(0, 5).join('\n')}\n` +
+        `replay: npm run simulate -- --seed ${done.failed.seed} --steps ${steps}\n`,
     );
     process.exitCode = 1;
   }
-  const failures = failed === undefined ? 0 : 1;
-  const line = { harness: 'simulate', failures, seeds: [first, seed - 1] as const, seconds: seconds() };
-  report({ ...line, figure: 'crash-states', count: total.crashStates });
-  report({ ...line, figure: 'interleavings', count: total.interleavings });
-  report({ ...line, figure: 'io-faults', count: total.ioFaults });
-  report({ ...line, figure: 'corruptions', count: total.corruptions });
-  report({ ...line, figure: 'model-operations', count: total.operations });
-  const { steps: stepCount, ...rest } = total;
-  process.stdout.write(
-    `${JSON.stringify({ seed: first, runs: seed - first, steps: stepCount, ...rest, seconds: Math.round(seconds() * 10) / 10 })}\n`,
-  );
+  const { runs, seconds, total } = done;
+  process.stdout.write(`${JSON.stringify({ seed: first, runs, ...total, seconds })}\n`);
 }
 
 /** Exit 0: caught, with what replays it. */
