@@ -334,6 +334,9 @@ describe('orphans', () => {
       'long',
       'native',
       'bench',
+      'simulate',
+      'regressions',
+      'mutants',
     ];
     const folders = new Set([...Object.keys(TYPESCRIPT_LAYERS), ...kinds]);
     const native = new Set([...Object.keys(NATIVE_LAYERS), 'fuzz', 'support']);

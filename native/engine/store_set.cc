@@ -269,6 +269,7 @@ Status StoreSet::Sync() {
       return Fail(status);
     }
   }
+  if (parameters_.files->IsInOrder()) CloseWaiting();
   return failure();
 }
 
@@ -290,6 +291,7 @@ Status StoreSet::CloseStore(const DataStoreId& id) {
 void StoreSet::CloseInBackground(StoreSlot* slot) {
   std::lock_guard lock(closer_mutex_);
   closing_.push_back(slot);
+  if (parameters_.files->IsInOrder()) return;  // the next Sync does it
   if (!closer_.joinable()) closer_ = std::thread([this] { CloserLoop(); });
   closer_wakes_.notify_one();
 }
@@ -306,6 +308,11 @@ void StoreSet::CloserLoop() {
     }
     (void)CloseNow(slot);  // what it means is noted there
   }
+}
+
+// Of a disk whose operations are in the order of the calls.
+void StoreSet::CloseWaiting() {
+  for (; !closing_.empty(); closing_.pop_front()) (void)CloseNow(closing_.front());
 }
 
 Status StoreSet::CloseNow(StoreSlot* slot) {

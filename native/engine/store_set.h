@@ -201,6 +201,7 @@ class StoreSet {
   void UpdateComplete();
   bool ForgetOneStore(const StoreSlot* except);
   void CloseInBackground(StoreSlot* slot);
+  void CloseWaiting();
   Status CloseNow(StoreSlot* slot);
   void CloserLoop();
   Status Fail(const Status& status);

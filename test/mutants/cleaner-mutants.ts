@@ -55,7 +55,6 @@ export const CLEANER_MUTANTS: readonly Mutant[] = [
     find: '  if (!snapshot.digest.equals(snapshot.wanted)) {',
     replace: '  if (snapshot.digest === undefined) {',
     caughtBy: scenario('list_error_is_not_empty'),
-    isFast: true,
   },
   {
     name: 'mark-skips-a-file',
@@ -80,7 +79,6 @@ export const CLEANER_MUTANTS: readonly Mutant[] = [
     find: "      await lane.call('hideChunks', engine, id, HIDDEN_DEAD, firstChunk, bits);",
     replace: '      void [lane, engine, HIDDEN_DEAD, firstChunk, bits];',
     caughtBy: scenario('stale_cache_after_interrupted_gc'),
-    isFast: true,
   },
   {
     name: 'moved-chunks-lose-their-copy',
@@ -97,7 +95,6 @@ export const CLEANER_MUTANTS: readonly Mutant[] = [
     find: '  if (damaged === undefined) return;',
     replace: '  if (damaged === undefined || damaged !== null) return;',
     caughtBy: scenario('cannot_decide_is_not_gone'),
-    isFast: true,
   },
   {
     name: 'missing-file-stops-the-cleaner',
@@ -114,7 +111,6 @@ export const CLEANER_MUTANTS: readonly Mutant[] = [
     find: '      return epoch < markedEpoch && (holdMs',
     replace: '      return epoch <= epoch && (holdMs',
     caughtBy: scenario('stale_last_modified'),
-    isFast: true,
   },
   {
     name: 'no-epoch-before-the-second-mark',
@@ -140,7 +136,6 @@ export const CLEANER_MUTANTS: readonly Mutant[] = [
     find: '  if (excess === 0) return',
     replace: '  if (excess >= 0) return',
     caughtBy: { test: 'test/cleaner/brake.test.ts' },
-    isFast: true,
   },
   {
     name: 'reads-from-the-trash-raise-no-alarm',

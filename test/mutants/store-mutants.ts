@@ -22,7 +22,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace:
       "        step = 'append';\n        for (const { waiting, result } of built) waiting.resolve(result);\n        const entries = await this.#append(records);",
     caughtBy: SIMULATED,
-    isFast: true,
   },
   {
     name: 'no-sync-before-commit',
@@ -31,7 +30,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     find: '    keys: [put],\n    needsSync: true,',
     replace: '    keys: [put],\n    needsSync: false,',
     caughtBy: SIMULATED,
-    isFast: true,
   },
   {
     name: 'log-is-not-synced',
@@ -116,7 +114,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     find: '  if (found.fileCount !== snapshot.fileCount || !found.digest.equals(snapshot.digest)) {',
     replace: '  if (found.fileCount < 0) {',
     caughtBy: { test: RECOVERY, name: 'heal_tiered_metadata' },
-    isFast: true,
   },
   {
     name: 'scan-looks-into-records',
@@ -124,6 +121,11 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     file: 'native/datastore/record_scanner.cc',
     find: '    at_ += header.RecordSize();',
     replace: '    at_ += kRecordAlignment;',
+    with: {
+      file: 'native/datastore/data_store.cc',
+      find: '    if (!found.status.ok() || !ordinals.insert(found.header.ordinal).second) continue;',
+      replace: '    if (!found.status.ok()) continue;',
+    },
     caughtBy: { test: RECOVERY, name: 'spoofed_root' },
   },
   {
@@ -131,7 +133,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     breaks: 'a probe never stops early',
     file: 'native/index/resident_index.cc',
     find: '    if (stays) continue;',
-    replace: '    if (stays || next < hole) continue;',
+    replace: '    if (stays || next != hole) continue;',
     caughtBy: { test: INGEST, name: 'index_hash_table_wrap' },
   },
   {
@@ -182,7 +184,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     find: '    if (Array.isArray(access) && !access.includes(user.role)) {',
     replace: "    if (Array.isArray(access) && !access.includes(user.role) && !id.startsWith('DELETE')) {",
     caughtBy: { test: FRONT, name: 'auth_type_x_route' },
-    isFast: true,
   },
   {
     name: 'names-decide-where-a-restore-writes',
@@ -191,6 +192,5 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     find: '  const target = await realpath(path).catch(() => path);',
     replace: "  const target = (await realpath(path).catch(() => path)).replace(/[0-9]$/, 'link');",
     caughtBy: { test: FRONT, name: 'symlink_then_child' },
-    isFast: true,
   },
 ];

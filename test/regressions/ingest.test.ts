@@ -65,6 +65,10 @@ test('index_hash_table_wrap: an index of few bytes whose entries come and go fin
     await it.run();
   }
   expect(await it.problems(files)).toEqual([]);
+  for (const [path, bytes] of Object.entries(files)) {
+    await it.put(path, bytes);
+    expect([path, (await it.system.catalog.file('c', path)).newBytes]).toEqual([path, 0]);
+  }
 });
 
 test('codec_corrupts_rarely: what the codec spoils is noticed before it is written', async () => {

@@ -139,9 +139,12 @@ test("spoofed_root: a client's bytes that look like log, records and blockmaps s
     spoofs[`spoof${at}`] = bytes.slice(0, 1 + bytes.findLastIndex(byte => byte !== 0));
     await it.put(`spoof${at}`, spoofs[`spoof${at}`]!);
   }
+  const { chunkCount } = await it.group.space.refresh();
+  // What an earlier process left open is scanned; the client's records are not among what is found.
   await it.crash(1);
   it.lane.views.clear();
   await it.restart();
+  expect((await it.group.space.refresh()).chunkCount).toBe(chunkCount);
   expect(await it.problems({ a: A, b: B, ...spoofs })).toEqual([]);
   for (let cycle = 0; cycle < 3; cycle += 1) await it.run();
   expect(await it.problems({ a: A, b: B, ...spoofs })).toEqual([]);

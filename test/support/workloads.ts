@@ -269,12 +269,13 @@ export const WORKLOADS: readonly Workload[] = [
     name: 'deletes and cycles of the cleaner',
     run: async it => {
       await it.put('big', 3, 200_000);
+      await it.put('half', 3, 100_000);
       await it.put('f1', 1, 60_000);
       await it.remove('big');
       await it.restart();
       await it.clean();
       // In part it comes again, while it is condemned.
-      await it.put('big', 3, 100_000);
+      await it.put('big', 3, 150_000);
       await it.clean();
       await it.checkpoint();
       await it.remove('f1');
