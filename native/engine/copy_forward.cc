@@ -53,7 +53,7 @@ void CopyForward::LetGo() {
 
 bool CopyForward::IsWanted(const TableRow& row, uint32_t chunk) {
   if (stores_->IsHidden(slot_, HiddenReason::kDead, chunk)) return false;
-  if (!waiting_names_.contains(row.fingerprint) && !HasCopy(row.fingerprint)) return true;
+  if (!copied_names_.contains(row.fingerprint) && !HasCopy(row.fingerprint)) return true;
   report_.duplicate_plain_bytes += row.length;
   return false;
 }
@@ -85,7 +85,7 @@ Status CopyForward::CopyRecord(const RecordRows& record) {
       report_.damaged.push_back(row.fingerprint);
       continue;
     }
-    if (!waiting_names_.insert(row.fingerprint).second) continue;  // twice in this record
+    if (!copied_names_.insert(row.fingerprint).second) continue;  // twice in this record
     waiting_.push_back({row.fingerprint, chunk});
     waiting_size_ += row.length;
   }
@@ -96,13 +96,12 @@ Status CopyForward::CopyRecord(const RecordRows& record) {
 Status CopyForward::Flush() {
   if (!waiting_.empty()) {
     ASSIGN_OR_RETURN(const RecordWriter::Written written,
-                     writer_->Write(type_, waiting_, ResidentIndex::Mode::kReplace));
+                     writer_->Write(type_, waiting_, &placed_));
     report_.copied_count += waiting_.size();
     report_.copied_plain_bytes += written.plain_bytes;
     report_.copied_stored_bytes += written.stored_bytes;
   }
   waiting_.clear();
-  waiting_names_.clear();
   plains_.clear();
   waiting_size_ = 0;
   return Status::Ok();
@@ -121,7 +120,10 @@ Result<CopyReport> CopyForward::Run(uint64_t from, uint64_t bytes_max) {
   }));
   if (status.ok()) status = Flush();
   LetGo();
+  // What was copied before a failure, too.
+  const Status published = writer_->Publish(placed_);
   RETURN_IF_ERROR(status);
+  RETURN_IF_ERROR(published);
   return std::move(report_);
 }
 
@@ -139,9 +141,10 @@ Result<uint64_t> AdmitChunks(RecordWriter* writer, const Fingerprinter& fingerpr
     }
     batches[TypeOf(chunk) == RecordType::kBlockmap ? 1 : 0].push_back({row.fingerprint, chunk});
   }
-  constexpr auto kReplace = ResidentIndex::Mode::kReplace;
-  RETURN_IF_ERROR(writer->Write(RecordType::kRegion, batches[0], kReplace).status());
-  RETURN_IF_ERROR(writer->Write(RecordType::kBlockmap, batches[1], kReplace).status());
+  RecordWriter::Placed placed;
+  RETURN_IF_ERROR(writer->Write(RecordType::kRegion, batches[0], &placed).status());
+  RETURN_IF_ERROR(writer->Write(RecordType::kBlockmap, batches[1], &placed).status());
+  RETURN_IF_ERROR(writer->Publish(placed));
   return static_cast<uint64_t>(rows.size());
 }
 

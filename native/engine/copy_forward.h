@@ -50,7 +50,9 @@ class CopyForward {
   // Chunks of one record type, waiting to fill a few regions, and the records they lie in.
   RecordType type_ = RecordType::kRegion;
   std::vector<WriteChunk> waiting_;
-  std::unordered_set<Fingerprint, FingerprintHash> waiting_names_;
+  // Of this call; look-ups find them when it ends.
+  std::unordered_set<Fingerprint, FingerprintHash> copied_names_;
+  RecordWriter::Placed placed_;
   std::vector<Buffer> plains_;
   size_t waiting_size_ = 0;
 };

@@ -69,7 +69,7 @@ size_t RegionLength(std::span<const WriteChunk> chunks) {
 }  // namespace
 
 Result<uint64_t> RecordWriter::WriteRegion(StoreSlot* slot, RecordType type,
-                                           std::span<const WriteChunk> chunks, ResidentIndex::Mode mode) {
+                                           std::span<const WriteChunk> chunks, Placed* placed) {
   Scratch& scratch = ThreadScratch();
   const ConstBytes plain = RegionBytes(chunks, &scratch.plain);
   scratch.table.clear();
@@ -95,19 +95,26 @@ Result<uint64_t> RecordWriter::WriteRegion(StoreSlot* slot, RecordType type,
     }
   }
   RETURN_IF_ERROR(slot->store->Append(header, scratch.table, scratch.encoded));
-  for (const WriteChunk& chunk : chunks) stores_->AddChunk(chunk.fingerprint, slot, mode);
+  slot->is_dirty.store(true, std::memory_order_release);
+  for (const WriteChunk& chunk : chunks) {
+    if (placed != nullptr) {
+      placed->emplace_back(chunk.fingerprint, slot);
+    } else {
+      stores_->AddChunk(chunk.fingerprint, slot, ResidentIndex::Mode::kKeep);
+    }
+  }
   return static_cast<uint64_t>(scratch.encoded.size());
 }
 
 Result<RecordWriter::Written> RecordWriter::Write(RecordType type, std::span<const WriteChunk> chunks,
-                                                  ResidentIndex::Mode mode) {
+                                                  Placed* placed) {
   Written written;
   while (!chunks.empty()) {
     ASSIGN_OR_RETURN(StoreSlot * slot, stores_->TakeAppender());
     // A few regions at a time, so that a full data store is left within a few megabytes of its target.
     for (int count = 0; count < 8 && !chunks.empty(); ++count) {
       const size_t length = RegionLength(chunks);
-      auto stored = WriteRegion(slot, type, chunks.first(length), mode);
+      auto stored = WriteRegion(slot, type, chunks.first(length), placed);
       if (!stored.ok()) {
         stores_->ReturnAppenderAfter(slot, stored.status());
         return stored.status();
@@ -119,6 +126,15 @@ Result<RecordWriter::Written> RecordWriter::Write(RecordType type, std::span<con
     stores_->ReturnAppender(slot);
   }
   return written;
+}
+
+Status RecordWriter::Publish(const Placed& placed) {
+  if (placed.empty()) return Status::Ok();
+  RETURN_IF_ERROR(stores_->Sync());
+  for (const auto& [fingerprint, slot] : placed) {
+    stores_->AddChunk(fingerprint, slot, ResidentIndex::Mode::kReplace);
+  }
+  return Status::Ok();
 }
 
 }  // namespace granary

@@ -28,17 +28,22 @@ class RecordWriter {
     uint64_t plain_bytes = 0;
     uint64_t stored_bytes = 0;
   };
+  // Chunks that were appended, and where; look-ups do not know of it yet.
+  using Placed = std::vector<std::pair<Fingerprint, StoreSlot*>>;
+
   // Cuts the chunks into regions and appends a record for each. On failure some may have been appended: they
-  // are harmless. kReplace: look-ups go to these copies from now on.
-  Result<Written> Write(RecordType type, std::span<const WriteChunk> chunks,
-                        ResidentIndex::Mode mode = ResidentIndex::Mode::kKeep);
+  // are harmless. Look-ups find these copies unless they knew others, or, with `placed`, not before Publish.
+  Result<Written> Write(RecordType type, std::span<const WriteChunk> chunks, Placed* placed = nullptr);
+  // Makes them durable; then look-ups go to them, whatever they knew before. In this order: a restore that is
+  // under way reads the old copies until the new ones can be read.
+  Status Publish(const Placed& placed);
 
   // Records whose first encoding did not decode to what went in, and were stored uncompressed instead.
   uint64_t mismatch_count() const { return mismatch_count_.load(); }
 
  private:
   Result<uint64_t> WriteRegion(StoreSlot* slot, RecordType type, std::span<const WriteChunk> chunks,
-                               ResidentIndex::Mode mode);
+                               Placed* placed);
 
   StoreSet* const stores_;
   std::atomic<CompressionMode> mode_;

@@ -279,7 +279,7 @@ export interface Binding {
   /**
    * Copies chunks of a condemned data store that are not dead and have no other copy into new data stores,
    * from chunk `from` on, about bytesMax plain bytes; each is read past its seal, its fingerprint checked,
-   * and sealed anew under the active key. Found at their new place at once, durable after sync.
+   * and sealed anew under the active key. Durable, and only then found at their new place, when it returns.
    */
   copyForward(engine: EngineHandle, id: string, from: number, bytesMax: number): CopyReport;
   /**
