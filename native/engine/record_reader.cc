@@ -59,14 +59,12 @@ struct RecordReader::Wanted {
   StoreSlot* slot = nullptr;
   ChunkPlace place;
   uint64_t out_offset = 0;
-  bool was_open = false;  // as it was placed: then its last records may not be in the file yet
   Fingerprint fingerprint;
 };
 
 Result<bool> RecordReader::Place(Row* row, Wanted* wanted) {
   wanted->slot = stores_->Locate(row->fingerprint);
   if (wanted->slot == nullptr) return false;
-  wanted->was_open = !wanted->slot->store->is_closed();
   auto found = wanted->slot->store->Find(row->fingerprint);
   if (!found.ok()) return found.status().Within("data store " + wanted->slot->store->path());
   if (!found->has_value()) return false;
@@ -87,13 +85,7 @@ Result<RecordReader::ReadReport> RecordReader::ReadChunks(Row* rows, size_t row_
   const bool has_gone = std::any_of(wanted.begin(), wanted.end(), [](const Wanted& want) {
     return want.slot != nullptr && want.slot->state == StoreState::kGone;
   });
-  // A copy that the cleaner or a repair has just made is found before it is synced: it is in the writer's
-  // buffers, and no damage.
-  const bool has_open =
-      std::any_of(wanted.begin(), wanted.end(), [](const Wanted& want) { return want.was_open; });
-  const bool is_unsynced = has_open && report.status().code() == Code::kCorrupt;
-  if (is_unsynced) RETURN_IF_ERROR(stores_->Sync());
-  return has_gone || is_unsynced ? ReadPlaced(rows, row_count, out, &wanted) : report;
+  return has_gone ? ReadPlaced(rows, row_count, out, &wanted) : report;
 }
 
 Result<RecordReader::ReadReport> RecordReader::ReadPlaced(Row* rows, size_t row_count, Bytes out,
