@@ -13,9 +13,13 @@ ReferenceProbe::Prefix ReferenceProbe::PrefixOf(const Fingerprint& fingerprint) 
 Status ReferenceProbe::AddDead(StoreSlot* slot) {
   std::lock_guard lock(mutex_);
   is_sorted_ = false;
-  return slot->store->ForEachChunk([&](const Fingerprint& fingerprint, const ChunkPlace& place) {
-    if (stores_->IsHidden(slot, HiddenReason::kDead, place.chunk)) dead_.push_back(PrefixOf(fingerprint));
-  });
+  const bool was_in_memory = slot->store->is_in_memory();
+  const Status status =
+      slot->store->ForEachChunk([&](const Fingerprint& fingerprint, const ChunkPlace& place) {
+        if (stores_->IsHidden(slot, HiddenReason::kDead, place.chunk)) dead_.push_back(PrefixOf(fingerprint));
+      });
+  if (!was_in_memory) slot->store->DropMemory();
+  return status;
 }
 
 void ReferenceProbe::Test(const Fingerprint& fingerprint) {

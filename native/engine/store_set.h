@@ -226,6 +226,8 @@ class StoreSet {
   void TakeOut(StoreSlot* slot, std::span<const Fingerprint> chunks, std::span<const uint32_t> copies);
   Status CheckCopies(StoreSlot* slot, std::vector<Fingerprint>* chunks, std::vector<uint32_t>* copies);
   Status MoveDurably(StoreSlot* slot, const std::string& to);
+  // Its file is in data/: found again.
+  Status PutBack(StoreSlot* slot);
 
   const Parameters parameters_;
   ResidentIndex index_;

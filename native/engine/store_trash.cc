@@ -117,6 +117,31 @@ Status StoreSet::MoveDurably(StoreSlot* slot, const std::string& to) {
   return Fail(parameters_.files->SyncDirectory(from));
 }
 
+Status StoreSet::PutBack(StoreSlot* slot) {
+  std::vector<std::pair<Fingerprint, uint32_t>> chunks;
+  RETURN_IF_ERROR(slot->store->ForEachChunk([&](const Fingerprint& fingerprint, const ChunkPlace& place) {
+    chunks.emplace_back(fingerprint, place.chunk);
+  }));
+  {
+    std::lock_guard lock(forget_mutex_);
+    is_complete_ = false;
+  }
+  {
+    std::unique_lock lock(condemn_mutex_);
+    slot->state = StoreState::kLive;
+    for (const auto& [fingerprint, chunk] : chunks) {
+      if (slot->hidden.IsHidden(chunk)) (void)hidden_index_.Insert(fingerprint, slot->number);
+    }
+    std::erase_if(rescued_, [&](const auto& entry) { return entry.second == slot->number; });
+    std::unique_lock slots(slots_mutex_);
+    numbers_[slot->store->identity().id] = slot->number;
+    trash_.erase(slot->store->identity().id);
+  }
+  RETURN_IF_ERROR(MakeResidentAgain(slot));
+  UpdateComplete();
+  return Status::Ok();
+}
+
 Status StoreSet::TrashStore(const DataStoreId& id) {
   RETURN_IF_ERROR(CanChange());
   RETURN_IF_ERROR(Sync());  // copies that a power cut could take are none
@@ -149,9 +174,10 @@ Status StoreSet::TrashStore(const DataStoreId& id) {
     std::unique_lock lock(slots_mutex_);
     trash_[id] = {slot->store->counts().file_bytes, slot->number};
   }
-  RETURN_IF_ERROR(MoveDurably(slot, TrashPath(id)));
+  const Status moved = MoveDurably(slot, TrashPath(id));
+  if (!moved.ok() && slot->store->path() != TrashPath(id)) RETURN_IF_ERROR(PutBack(slot));
   slot->store->DropMemory();
-  return Status::Ok();
+  return moved;
 }
 
 Status StoreSet::UntrashStore(const DataStoreId& id) {
@@ -162,28 +188,7 @@ Status StoreSet::UntrashStore(const DataStoreId& id) {
     return Status(Code::kExists, "data store " + ToHex(id.bytes) + " is in data/, too");
   RETURN_IF_ERROR(Fail(EnsureDirectory(DirectoryOf(DataPath(id)))));
   RETURN_IF_ERROR(MoveDurably(slot, DataPath(id)));
-  std::vector<std::pair<Fingerprint, uint32_t>> chunks;
-  RETURN_IF_ERROR(slot->store->ForEachChunk([&](const Fingerprint& fingerprint, const ChunkPlace& place) {
-    chunks.emplace_back(fingerprint, place.chunk);
-  }));
-  {
-    std::lock_guard lock(forget_mutex_);
-    is_complete_ = false;
-  }
-  {
-    std::unique_lock lock(condemn_mutex_);
-    slot->state = StoreState::kLive;
-    for (const auto& [fingerprint, chunk] : chunks) {
-      if (slot->hidden.IsHidden(chunk)) (void)hidden_index_.Insert(fingerprint, slot->number);
-    }
-    std::erase_if(rescued_, [&](const auto& entry) { return entry.second == slot->number; });
-    std::unique_lock slots(slots_mutex_);
-    numbers_[id] = slot->number;
-    trash_.erase(id);
-  }
-  RETURN_IF_ERROR(MakeResident(slot));
-  UpdateComplete();
-  return Status::Ok();
+  return PutBack(slot);
 }
 
 Status StoreSet::ReclaimStore(const DataStoreId& id) {

@@ -158,8 +158,8 @@ TEST_F(CleanerTest, WhatAStreamHasStoredIsNotCondemnedBeforeItsCommit) {
 }
 
 TEST_F(CleanerTest, ADataStoreThatIsNotClosedIsBusy) {
-  ASSERT_TRUE(group_.Put("file", MakeBytes(60000, 1)).ok());
   const uint32_t mark = BeginAndMark();
+  ASSERT_TRUE(group_.Put("file", MakeBytes(60000, 1)).ok());
   const DataStoreId id = IdsOf(engine())[0];
   Buffer bits(1024);
   EXPECT_EQ(cleaner().Condemn(mark, id, bits).status().code(), Code::kBusy);

@@ -93,6 +93,12 @@ TEST_P(CopyForwardTest, WhatAnotherDataStoreHasIsCountedAndNotCopied) {
   EXPECT_EQ(again->duplicate_plain_bytes, copied->copied_plain_bytes);
 }
 
+TEST_P(CopyForwardTest, AReadFindsACopyThatIsNotYetSynced) {
+  const DataStoreId id = PutAndCondemn(9);
+  ASSERT_TRUE(group_.CopyAll(id).ok());
+  group_.ExpectLedgerHolds("copied, not synced");
+}
+
 TEST_P(CopyForwardTest, ACopyThatIsHiddenIsNone) {
   const DataStoreId id = PutAndCondemn(9);
   ASSERT_TRUE(group_.CopyAll(id).ok());

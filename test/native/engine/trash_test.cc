@@ -264,6 +264,37 @@ TEST_F(TrashTest, ADamagedFileInTheTrashKeepsNobodyFromOpeningAndIsListed) {
   EXPECT_TRUE(stores().ReclaimStore(victim_).ok());
 }
 
+TEST_F(TrashTest, ARenameThatFindsNoRoomLeavesTheDataStoreWhereItWas) {
+  ASSERT_TRUE(group_.CopyAll(victim_).ok());
+  ASSERT_TRUE(engine().Sync().ok());
+  group_.disk().SetPlan({FaultPlan::Kind::kNoSpace, 1, false});
+  EXPECT_EQ(cleaner().Trash(victim_).code(), Code::kNoSpace);
+  ASSERT_TRUE(group_.disk().plan_was_hit());
+  EXPECT_NE(stores().FindSlot(victim_), nullptr);
+  EXPECT_TRUE(stores().ListTrash().empty());
+  EXPECT_TRUE(ReadDropped().ok());
+  group_.ExpectLedgerHolds("no room");
+  EXPECT_TRUE(cleaner().Trash(victim_).ok()) << "no room is no broken device";
+  group_.ExpectLedgerHolds("room again");
+}
+
+TEST_F(TrashTest, FoundInBothPlacesTheFileInDataCountsAndTheOtherGoesWithIt) {
+  const std::string path = stores().FindSlot(victim_)->store->path();
+  Buffer content(stores().FindSlot(victim_)->store->counts().file_bytes);
+  ASSERT_TRUE((*group_.disk().Open(path, OpenMode::kRead))->ReadAt(0, content).ok());
+  ASSERT_TRUE((*group_.disk().Open(TrashPath(), OpenMode::kCreate))->WriteAt(0, content).ok());
+  ASSERT_TRUE(group_.Detach().ok());
+  ASSERT_TRUE(group_.Recover().ok());
+  EXPECT_NE(stores().FindSlot(victim_), nullptr);
+  EXPECT_EQ(stores().UntrashStore(victim_).code(), Code::kExists);
+  EXPECT_EQ(stores().ReclaimStore(victim_).code(), Code::kInvalid);
+  ASSERT_TRUE(group_.Empty(victim_).ok());
+  EXPECT_EQ(stores().ListTrash().size(), 1u);
+  ASSERT_TRUE(stores().ReclaimStore(victim_).ok());
+  EXPECT_FALSE(*group_.disk().Exists(TrashPath()));
+  group_.ExpectLedgerHolds("gone");
+}
+
 TEST_F(TrashTest, AFailedRenameStopsTheGroupAndAStartFindsTheFileWhereItIs) {
   ASSERT_TRUE(group_.CopyAll(victim_).ok());
   ASSERT_TRUE(engine().Sync().ok());
