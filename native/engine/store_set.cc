@@ -284,25 +284,6 @@ Status StoreSet::Sync() {
   return failure();
 }
 
-Status StoreSet::CloseStore(const DataStoreId& id) {
-  RETURN_IF_ERROR(CanChange());
-  StoreSlot* slot = FindSlot(id);
-  if (slot == nullptr) return Status(Code::kNotFound, "no data store " + ToHex(id.bytes));
-  if (slot->store->is_closed()) return Status::Ok();
-  {
-    std::lock_guard lock(appenders_mutex_);
-    RETURN_IF_ERROR(failure_);
-    if (std::erase(idle_appenders_, slot) == 0) {
-      return Status(Code::kBusy, "the data store is being appended to");
-    }
-  }
-  const Status status = slot->store->Close();
-  if (!status.ok()) return Fail(status);
-  std::lock_guard lock(appenders_mutex_);
-  std::erase(open_stores_, slot);
-  return Status::Ok();
-}
-
 void StoreSet::CloseInBackground(StoreSlot* slot) {
   std::lock_guard lock(closer_mutex_);
   closing_.push_back(slot);

@@ -138,9 +138,6 @@ class StoreSet {
   void AddChunk(const Fingerprint& fingerprint, StoreSlot* slot, ResidentIndex::Mode mode);
   // Makes durable all that was appended before the call.
   Status Sync();
-  // Closes a data store that waits for more to be appended; what comes goes into another one. Closed already:
-  // nothing. kBusy: it is being appended to. kNotFound.
-  Status CloseStore(const DataStoreId& id);
 
   // --- resident index ---
   // Loads up to `count` further data stores, newest first; returns how many are left (0, too, when memory is

@@ -250,11 +250,6 @@ export interface Binding {
    */
   condemnStore(engine: EngineHandle, mark: MarkHandle, id: string, bits: Uint8Array): StoreSurvey;
   /**
-   * Closes a data store that waits for more to be appended, so that it can be condemned; what comes goes into
-   * another one. Closed already: nothing. BUSY: it is being appended to. NOT_FOUND.
-   */
-  closeStore(engine: EngineHandle, id: string): void;
-  /**
    * Hides chunks (bit i of `bits`: chunk firstChunk + i, in the order of the trailer) for the reason: after a
    * start, before any look-up, or found damaged. Of a data store in the trash, too. Copies elsewhere of
    * damaged ones are found from then on. NOT_FOUND. INVALID: the data store has fewer chunks.
