@@ -57,13 +57,21 @@ interface Rates {
 
 class CleanerBench {
   readonly #parameters: CleanerBenchParameters;
-  readonly #server: Server;
+  #server: Server;
   /** What the group holds now and is to hold at the end. */
   readonly #kept: JobFile[] = [];
   readonly #probes: JobFile[];
   readonly idle: Rates = { ingest: [], restore: [] };
   readonly beside: Rates = { ingest: [], restore: [] };
   cleanerSeconds = 0;
+
+  stop(): Promise<void> {
+    return this.#server.stop();
+  }
+
+  async waitIdle(): Promise<void> {
+    await waitIdle(this.#server.pid, IDLE_LIMIT_MS);
+  }
 
   constructor(parameters: CleanerBenchParameters, server: Server) {
     this.#parameters = parameters;
@@ -124,10 +132,16 @@ class CleanerBench {
     }
     const { seconds, stdout } = await run;
     this.cleanerSeconds += seconds;
-    this.#parameters.say(`cleaner run: ${seconds.toFixed(1)} s: ${stdout.trim()}`);
+    const { groups } = JSON.parse(stdout) as { groups: { group: string; last?: object }[] };
+    const last = groups.find(({ group }) => group === GROUP)?.last;
+    this.#parameters.say(`cleaner run: ${seconds.toFixed(1)} s: ${JSON.stringify(last)}`);
   }
 
+  /** With all data stores closed, so that what is reserved for further records does not count. */
   async space(group: string): Promise<Space> {
+    await waitIdle(this.#server.pid, IDLE_LIMIT_MS);
+    await this.#server.stop();
+    this.#server = await startServer(join(this.#parameters.directory, 'server'));
     await waitIdle(this.#server.pid, IDLE_LIMIT_MS);
     const stdout = (await this.#server.command(['stats', '--group', group, '--json'])).stdout;
     const stored = (JSON.parse(stdout) as { storedBytes: number }).storedBytes;
@@ -255,12 +269,12 @@ function resultLine(
 
 export async function runCleanerBench(parameters: CleanerBenchParameters): Promise<Table[]> {
   const server = await startServer(join(parameters.directory, 'server'));
+  await server.addGroup({ name: GROUP, compression: 'fast' });
+  const bench = new CleanerBench(parameters, server);
   try {
-    await server.addGroup({ name: GROUP, compression: 'fast' });
-    const bench = new CleanerBench(parameters, server);
     await bench.fill();
     for (let probe = 0; probe < IDLE_PROBES; probe += 1) {
-      await waitIdle(server.pid, IDLE_LIMIT_MS);
+      await bench.waitIdle();
       await bench.probe(bench.idle);
     }
     await bench.drop();
@@ -275,6 +289,6 @@ export async function runCleanerBench(parameters: CleanerBenchParameters): Promi
     parameters.report(resultLine(parameters, bench.cleanerSeconds, spaces, hash));
     return [spaceTable(spaces), ratesTable(bench.idle, bench.beside)];
   } finally {
-    await server.stop();
+    await bench.stop();
   }
 }

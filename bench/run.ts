@@ -7,6 +7,7 @@
  *   --peers        restic, borg, bup and cp on the same corpus in the same run
  *   --real         three generations of /usr and of a PostgreSQL database, compared, rebuilt, compared again
  *   --cleaner      30 generations of a changing tree, 7 kept, the cleaner beside ingest and restore
+ *   --tree-bytes N with --cleaner: bytes of a generation (default 300 MB)
  *   --directory D  where corpus and repositories lie (default: granary-bench below the system's tmp)
  *   --seed N       another corpus
  *   --keep         leaves everything there; otherwise only the corpus stays
@@ -60,6 +61,7 @@ interface Wish {
   readonly withPeers: boolean;
   readonly withReal: boolean;
   readonly withCleaner: boolean;
+  readonly treeBytes?: number;
 }
 
 function say(line: string): void {
@@ -74,6 +76,7 @@ function readWish(): Wish & { readonly isKept: boolean } {
       peers: { type: 'boolean', default: false },
       real: { type: 'boolean', default: false },
       cleaner: { type: 'boolean', default: false },
+      'tree-bytes': { type: 'string' },
       directory: { type: 'string', default: join(tmpdir(), 'granary-bench') },
       seed: { type: 'string', default: '1' },
       keep: { type: 'boolean', default: false },
@@ -87,6 +90,7 @@ function readWish(): Wish & { readonly isKept: boolean } {
     withPeers: values.peers,
     withReal: values.real,
     withCleaner: values.cleaner,
+    ...(values['tree-bytes'] === undefined ? {} : { treeBytes: Number(values['tree-bytes']) }),
     isKept: values.keep,
   };
 }
@@ -168,7 +172,9 @@ async function runWish(wish: Wish): Promise<Table[]> {
   }
   if (wish.withCleaner) {
     const directory = join(wish.directory, 'work');
-    return runCleanerBench({ directory, sizes: sizes.cleaner, seed: wish.seed, report: print, say });
+    const { treeBytes = sizes.cleaner.treeSizeMax, seed } = wish;
+    const cleanerSizes = { ...sizes.cleaner, treeSizeMax: treeBytes };
+    return runCleanerBench({ directory, sizes: cleanerSizes, seed, report: print, say });
   }
   const directory = join(wish.directory, wish.isSmall ? 'corpus-small' : 'corpus');
   const corpus = makeCorpus(

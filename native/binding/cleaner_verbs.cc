@@ -165,6 +165,11 @@ Napi::Value CopyForwardVerb(const Napi::CallbackInfo& info) {
   return object;
 }
 
+Napi::Value CloseStore(const Napi::CallbackInfo& info) {
+  ThrowIfError(info.Env(), TakeEngine(info)->stores().CloseStore(TakeDataStoreId(info[1])));
+  return info.Env().Undefined();
+}
+
 Napi::Value TrashStore(const Napi::CallbackInfo& info) {
   ThrowIfError(info.Env(), TakeEngine(info)->cleaner().Trash(TakeDataStoreId(info[1])));
   return info.Env().Undefined();
@@ -268,6 +273,7 @@ void ExportCleanerVerbs(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "probeReport", ProbeReport, 2);
   Export(env, exports, "closeProbe", CloseProbe, 2);
   Export(env, exports, "copyForward", CopyForwardVerb, 4);
+  Export(env, exports, "closeStore", CloseStore, 2);
   Export(env, exports, "trashStore", TrashStore, 2);
   Export(env, exports, "untrashStore", UntrashStore, 2);
   Export(env, exports, "reclaimStore", ReclaimStore, 2);

@@ -223,7 +223,6 @@ Result<uint64_t> Engine::SetCheckpoint(uint64_t sequence, uint64_t drop_before) 
 Result<uint64_t> Engine::BeginEpoch() {
   if (is_read_only_) return Status(Code::kInvalid, "the storage group is attached for reading only");
   RETURN_IF_ERROR(stores_->failure());
-  stores_->CloseIdleAppenders();
   std::lock_guard lock(log_mutex_);
   RETURN_IF_ERROR(log_failure_);
   Superblock next = superblock_;

@@ -235,18 +235,6 @@ void StoreSet::ReturnAppenderAfter(StoreSlot* slot, const Status& failure) {
   if (Fail(failure).code() == Code::kNoSpace) ReturnAppender(slot);
 }
 
-void StoreSet::CloseIdleAppenders() {
-  std::vector<StoreSlot*> filled;
-  {
-    std::lock_guard lock(appenders_mutex_);
-    const auto is_empty = [](StoreSlot* slot) { return slot->store->counts().record_count == 0; };
-    const auto first = std::partition(idle_appenders_.begin(), idle_appenders_.end(), is_empty);
-    filled.assign(first, idle_appenders_.end());
-    idle_appenders_.erase(first, idle_appenders_.end());
-  }
-  for (StoreSlot* slot : filled) CloseNow(slot);
-}
-
 void StoreSet::AddChunk(const Fingerprint& fingerprint, StoreSlot* slot, ResidentIndex::Mode mode) {
   slot->is_dirty.store(true, std::memory_order_release);
   while (true) {
@@ -284,6 +272,21 @@ Status StoreSet::Sync() {
   return failure();
 }
 
+Status StoreSet::CloseStore(const DataStoreId& id) {
+  RETURN_IF_ERROR(CanChange());
+  StoreSlot* slot = FindSlot(id);
+  if (slot == nullptr) return Status(Code::kNotFound, "no data store " + ToHex(id.bytes));
+  if (slot->store->is_closed()) return Status::Ok();
+  {
+    std::lock_guard lock(appenders_mutex_);
+    RETURN_IF_ERROR(failure_);
+    if (std::erase(idle_appenders_, slot) == 0) {
+      return Status(Code::kBusy, "the data store is being appended to");
+    }
+  }
+  return CloseNow(slot);
+}
+
 void StoreSet::CloseInBackground(StoreSlot* slot) {
   std::lock_guard lock(closer_mutex_);
   closing_.push_back(slot);
@@ -301,11 +304,11 @@ void StoreSet::CloserLoop() {
       slot = closing_.front();
       closing_.pop_front();
     }
-    CloseNow(slot);
+    (void)CloseNow(slot);  // what it means is noted there
   }
 }
 
-void StoreSet::CloseNow(StoreSlot* slot) {
+Status StoreSet::CloseNow(StoreSlot* slot) {
   const Status status = slot->store->Close();
   std::lock_guard lock(appenders_mutex_);
   if (status.ok()) {
@@ -313,6 +316,7 @@ void StoreSet::CloseNow(StoreSlot* slot) {
   } else if (status.code() != Code::kNoSpace && failure_.ok()) {
     failure_ = status.Within("the storage group has stopped writing");
   }
+  return status;
 }
 
 }  // namespace granary

@@ -130,14 +130,14 @@ class StoreSet {
   void ReturnAppender(StoreSlot* slot);
   // The same behind a failed Append: anything but kNoSpace stops the group's writing.
   void ReturnAppenderAfter(StoreSlot* slot, const Status& failure);
-  // Closes data stores that hold something and that nobody appends to right now: the cleaner empties closed
-  // ones only, and where little was stored most of what is dead lies in these.
-  void CloseIdleAppenders();
   // Makes the chunk known. Called behind a successful Append of its record, before the appender is given
   // back. kReplace: look-ups go to this copy from now on.
   void AddChunk(const Fingerprint& fingerprint, StoreSlot* slot, ResidentIndex::Mode mode);
   // Makes durable all that was appended before the call.
   Status Sync();
+  // Closes a data store that waits for more to be appended; what comes goes into another one. Closed already:
+  // nothing. kBusy: it is being appended to. kNotFound.
+  Status CloseStore(const DataStoreId& id);
 
   // --- resident index ---
   // Loads up to `count` further data stores, newest first; returns how many are left (0, too, when memory is
@@ -201,7 +201,7 @@ class StoreSet {
   void UpdateComplete();
   bool ForgetOneStore(const StoreSlot* except);
   void CloseInBackground(StoreSlot* slot);
-  void CloseNow(StoreSlot* slot);
+  Status CloseNow(StoreSlot* slot);
   void CloserLoop();
   Status Fail(const Status& status);
 

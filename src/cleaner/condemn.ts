@@ -7,6 +7,8 @@ import { hasCode } from '../base/errors.js';
 import {
   CLEANER_CONDEMNED_CHUNKS_MAX,
   CLEANER_COPY_FREE_SHARE,
+  CLEANER_DEAD_SHARE_AUTOMATIC,
+  CLEANER_DEAD_SHARE_MIN,
   CLEANER_RESEAL_BYTES_MAX,
   CLEANER_SMALL_STORE_SHARE,
   CONDEMN_CHUNKS_MAX,
@@ -16,7 +18,7 @@ import { type CondemnRecord, RecordType } from '../catalog/record.js';
 import { type DataStoreInfo, HIDDEN_DEAD, type StoreSurvey } from '../native/binding.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
 import { isHealed } from './damaged-chunks.js';
-import { type Candidate, chooseVictims, type Thoroughness, unaccountedBytes } from './victims.js';
+import { type Candidate, chooseVictims, deadShare, type Thoroughness, unaccountedBytes } from './victims.js';
 import type { ViewMark } from './view-mark.js';
 import { BrakePulled, idBytes, type Work } from './work.js';
 
@@ -32,7 +34,10 @@ export async function condemn(work: Work, mark: ViewMark, thoroughness: Thorough
   work.begin('condemn', stores.size);
   const { keyring } = work.group;
   const isOutdated = ({ keyEpoch }: { keyEpoch: number }) => keyEpoch !== keyring.activeEpoch;
-  const candidates = await survey(work, mark, stores);
+  const closingShare = thoroughness === 'gentle' ? CLEANER_DEAD_SHARE_AUTOMATIC : CLEANER_DEAD_SHARE_MIN;
+  const isWorthClosing = (store: Candidate) =>
+    store.chunkCount > 0 && (isOutdated(store) || deadShare(store) >= closingShare);
+  const candidates = await survey(work, mark, stores, isWorthClosing);
   const aliveBytes = checkBrake(work, mark, stores, candidates);
   const { freeBytes } = await work.call('counters', work.engine);
   work.figures.resealStores = [...stores.values()].filter(isOutdated).length;
@@ -50,21 +55,35 @@ export async function condemn(work: Work, mark: ViewMark, thoroughness: Thorough
   return { aliveBytes, settledBytes };
 }
 
-/** Closed data stores that nothing has been decided of yet; the epoch's beginning has closed idle ones. */
+/** Closed data stores that nothing has been decided of yet, and open ones that are closed for it. */
 async function survey(
   work: Work,
   { handle }: ViewMark,
   stores: ReadonlyMap<string, DataStoreInfo>,
+  isWorthClosing: (store: Candidate) => boolean,
 ): Promise<Candidate[]> {
   const candidates: Candidate[] = [];
-  for (const { id, isClosed } of stores.values()) {
+  for (const { id } of stores.values()) {
     work.progress.done += 1;
     const state = work.group.state.stores.get(id);
     const isDecided = state !== undefined && (state.moved !== undefined || state.condemned.length > 0);
-    if (!isClosed || isDecided || (state !== undefined && !(await isHealed(work, state)))) continue;
-    candidates.push({ ...(await work.call('surveyStore', work.engine, handle, id)), id });
+    if (isDecided || (state !== undefined && !(await isHealed(work, state)))) continue;
+    const found = { ...(await work.call('surveyStore', work.engine, handle, id)), id };
+    if (found.isClosed) candidates.push(found);
+    else if (isWorthClosing(found) && (await close(work, id))) candidates.push({ ...found, isClosed: true });
   }
   return candidates;
+}
+
+/** False: it is being appended to, or there is no room for its trailer. */
+async function close(work: Work, id: string): Promise<boolean> {
+  try {
+    await work.call('closeStore', work.engine, id);
+    return true;
+  } catch (thrown) {
+    if (hasCode(thrown, 'BUSY') || hasCode(thrown, 'NO_SPACE')) return false;
+    throw thrown;
+  }
 }
 
 function checkBrake(

@@ -226,8 +226,7 @@ export interface Binding {
    * Begins an epoch of the cleaner: +1 in the superblock, durable. Returns it. Every fingerprint that a
    * look-up has answered "known" for, or that was stored, counts as touched in the epochs that its stream
    * lives in; what streams did that had ended before stays forgotten, because their commits are in the log.
-   * Marks that were opened before are of no use from then on. Data stores that nobody appends to are closed
-   * before: only closed ones can be condemned.
+   * Marks that were opened before are of no use from then on.
    */
   beginEpoch(engine: EngineHandle): number;
   /** An empty mark for about so many chunks as there are. Memory: 10 bits a chunk, 24 bytes a node. */
@@ -249,6 +248,11 @@ export interface Binding {
    * earlier epoch.
    */
   condemnStore(engine: EngineHandle, mark: MarkHandle, id: string, bits: Uint8Array): StoreSurvey;
+  /**
+   * Closes a data store that waits for more to be appended, so that it can be condemned; what comes goes into
+   * another one. Closed already: nothing. BUSY: it is being appended to. NOT_FOUND.
+   */
+  closeStore(engine: EngineHandle, id: string): void;
   /**
    * Hides chunks (bit i of `bits`: chunk firstChunk + i, in the order of the trailer) for the reason: after a
    * start, before any look-up, or found damaged. Of a data store in the trash, too. Copies elsewhere of

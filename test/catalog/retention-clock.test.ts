@@ -54,6 +54,21 @@ test('a wall clock that runs ten times as fast for months does not move it faste
   expect(retention.nowMs()).toBeLessThanOrEqual(start + 10_000 * 60_000);
 });
 
+test('a wall clock that goes slower than time, or back, holds it back', () => {
+  const clock = new JumpingClock();
+  const retention = new RetentionClock(clock, 0);
+  const start = retention.nowMs();
+  for (let step = 0; step < 60; step += 1) {
+    clock.advance(60_000);
+    clock.jump(-30_000);
+    retention.nowMs();
+  }
+  expect(retention.nowMs() - start).toBe(60 * 30_000);
+  clock.advance(60_000);
+  clock.jump(-HOUR_MS);
+  expect(retention.nowMs() - start).toBe(60 * 30_000);
+});
+
 test('clocks that disagree by the bound let it go on, beyond it stands until they agree', () => {
   const clock = new JumpingClock();
   const retention = new RetentionClock(clock, 0);

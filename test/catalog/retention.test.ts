@@ -203,6 +203,19 @@ describe('every path', () => {
     expect([set!.status, gone!.status].sort()).toEqual(['fulfilled', 'rejected']);
   });
 
+  test('a lock that is being made durable keeps the whole container, not only its file', async () => {
+    const { catalog, disk } = await ready();
+    for (const name of ['a', 'b', 'd']) await catalog.putFile('c', name, draft(10));
+    const release = disk.hold('appendLog');
+    const lock = catalog.lockFile('c', 'b', { mode: 'compliance', days: 1 });
+    await new Promise(resolve => setImmediate(resolve));
+    const deleted = expect(catalog.deleteContainer('c', true)).rejects.toMatchObject({ code: 'LOCKED' });
+    await new Promise(resolve => setTimeout(resolve, 20));
+    release();
+    await Promise.all([lock, deleted]);
+    expect(catalog.showContainer('c').files).toBe(3);
+  });
+
   test('a version in the bin that is locked or held outlasts its time there', async () => {
     const { catalog, clock } = await ready({ binDays: 7 });
     for (const name of ['held', 'locked', 'free']) {

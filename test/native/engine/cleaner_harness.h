@@ -25,8 +25,6 @@ class CleanedGroup : public Group {
  public:
   explicit CleanedGroup(const GroupOptions& options = {}) : Group(options) {}
 
-  bool closes_at_once = false;  // data stores are so small that one record fills them
-
   Status Start() {
     RETURN_IF_ERROR(Format());
     return Attach();

@@ -176,7 +176,7 @@ class Interleaving {
   // each time.
   void WaitUntilClosed() {
     for (const StoreSlot* slot : group_->engine().stores().AllSlots()) {
-      while (group_->closes_at_once && !slot->store->is_closed()) std::this_thread::yield();
+      while (!slot->store->is_closed()) std::this_thread::yield();
     }
   }
 
@@ -208,7 +208,13 @@ class Interleaving {
 
 // Content that is cut into three chunks wherever a stream begins in it, and where they end.
 Buffer ThreeChunks(const Chunker& chunker, uint64_t seed, std::array<size_t, 3>* ends) {
-  const Buffer content = MakeBytes(256 * 1024, seed);
+  Buffer content(64 * 1024);
+  for (size_t offset = 0; offset < content.size(); offset += 8) {  // splitmix64
+    uint64_t value = (seed << 20) + offset / 8 * 0x9e3779b97f4a7c15ull;
+    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ull;
+    value = (value ^ (value >> 27)) * 0x94d049bb133111ebull;
+    StoreLittle<uint64_t>(&content[offset], value ^ (value >> 31));
+  }
   std::vector<uint32_t> cuts;
   chunker.Cut(content, false, &cuts);
   CHECK(cuts.size() >= 3);
@@ -216,10 +222,7 @@ Buffer ThreeChunks(const Chunker& chunker, uint64_t seed, std::array<size_t, 3>*
   return Buffer(content.begin(), content.begin() + cuts[2]);
 }
 
-class CleanerInterleaving : public ::testing::TestWithParam<bool> {};
-INSTANTIATE_TEST_SUITE_P(ClosesAtOnce, CleanerInterleaving, ::testing::Bool());
-
-TEST_P(CleanerInterleaving, InEveryOrderOfTheStepsEveryNeededChunkIsReadable) {
+TEST(CleanerInterleaving, InEveryOrderOfTheStepsEveryNeededChunkIsReadable) {
   constexpr int kOrdersEachGroup = 64;
   const bool is_long = std::getenv("GRANARY_LONG") != nullptr;
   std::string order = is_long ? "11112222cccccccc" : "111222cccccc";
@@ -229,9 +232,8 @@ TEST_P(CleanerInterleaving, InEveryOrderOfTheStepsEveryNeededChunkIsReadable) {
     if (count++ % kOrdersEachGroup == 0) {
       GroupOptions options;
       options.is_encrypted = count % 128 == 1;
-      options.store_size_target = GetParam() ? 1 : 1ull << 30;
+      options.store_size_target = 1;  // closed behind each record
       group = std::make_unique<CleanedGroup>(options);
-      group->closes_at_once = GetParam();
       ASSERT_TRUE(group->Start().ok());
     }
     ChunkerParameters parameters;

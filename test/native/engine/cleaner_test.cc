@@ -168,6 +168,26 @@ TEST_F(CleanerTest, ADataStoreThatIsNotClosedIsBusy) {
   EXPECT_FALSE(cleaner().Survey(mark, id)->is_closed);
 }
 
+TEST_F(CleanerTest, ADataStoreThatWaitsForMoreIsClosedWhenAskedAndWhatComesGoesElsewhere) {
+  ASSERT_TRUE(group_.Put("file", MakeBytes(60000, 1)).ok());
+  ASSERT_EQ(IdsOf(engine()).size(), 1u);
+  const DataStoreId id = IdsOf(engine())[0];
+  ASSERT_TRUE(stores().CloseStore(id).ok());
+  EXPECT_TRUE(stores().CloseStore(id).ok()) << "twice is nothing";
+  ASSERT_TRUE(group_.Delete("file").ok());
+  const uint32_t mark = BeginAndMark();
+  auto condemned = group_.Condemn(mark, id);
+  ASSERT_TRUE(condemned.ok()) << condemned.status().message();
+  EXPECT_GT(*condemned, 0u);
+  ASSERT_TRUE(group_.Put("next", MakeBytes(60000, 2)).ok());
+  EXPECT_EQ(IdsOf(engine()).size(), 2u);
+  EXPECT_EQ(stores().CloseStore(DataStoreId{}).code(), Code::kNotFound);
+  auto taken = stores().TakeAppender();
+  ASSERT_TRUE(taken.ok());
+  EXPECT_EQ(stores().CloseStore((*taken)->store->identity().id).code(), Code::kBusy);
+  stores().ReturnAppender(*taken);
+}
+
 TEST_F(CleanerTest, AMarkOfAnEarlierEpochCondemnsNothing) {
   const DataStoreId id = PutClosed({{"drop", 2}});
   ASSERT_TRUE(group_.Delete("drop").ok());
