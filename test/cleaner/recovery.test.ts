@@ -1,5 +1,6 @@
 /** What the cleaner has begun survives restart, crash, lost view and checkpoint, in each of its states. */
 import { afterEach, expect, test } from 'vitest';
+import { StoreError } from '../../src/base/errors.js';
 import { CLEANER_IDLE_MS, CLEANER_INTERVAL_MS, CLEANER_TICK_MS } from '../../src/base/limits.js';
 import { writeCheckpoint } from '../../src/catalog/checkpoint.js';
 import { PlaceFiller } from '../../src/catalog/place-filler.js';
@@ -236,4 +237,21 @@ test('what is condemned is finished by itself when the group is idle, and not wh
   expect(last).toMatchObject({ outcome: 'done' });
   expect(last!.figures.freedBytes).toBeGreaterThan(0);
   expect(await it.problems(LEFT)).toEqual([]);
+});
+
+test('nothing in the trash is unlinked before a complete mark has passed since', async () => {
+  const it = await filled();
+  await STATES['in the trash']!(it);
+  const { trashBytes } = await it.group.space.refresh();
+  expect(trashBytes).toBeGreaterThan(0);
+  await it.restart();
+  it.lane.hooks.set('openMark', () => {
+    throw new StoreError('IO', 'no mark today');
+  });
+  const { figures } = await it.run('failed');
+  expect(figures).toMatchObject({ reclaimedStores: 0, freedBytes: 0 });
+  expect((await it.group.space.refresh()).trashBytes).toBeGreaterThanOrEqual(trashBytes);
+  it.lane.hooks.clear();
+  await it.run();
+  expect((await it.group.space.refresh()).trashBytes).toBe(0);
 });
