@@ -78,18 +78,6 @@ Status BlockWriter::Sync() {
   return failure_;
 }
 
-Status BlockWriter::WriteUpTo(uint64_t end) {
-  Guard guard(mutex_);
-  end = std::min(end, end_);
-  if (written_ >= end) return Status::Ok();
-  if (current_ && current_->offset < end) {
-    PadCurrent(&guard);
-    if (current_) EnqueueCurrent(&guard);
-  }
-  WaitUntilWritten(&guard, end);
-  return failure_;
-}
-
 uint64_t BlockWriter::allocated() const {
   Guard guard(mutex_);
   return allocated_;

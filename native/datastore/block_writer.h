@@ -42,9 +42,6 @@ class BlockWriter {
   Result<uint64_t> PadToBlock();
   // Pads, writes, makes durable all that was appended before the call. Calls that meet share one fdatasync.
   Status Sync();
-  // Waits until the file has all bytes before `end` of those that were appended, durable or not: a reader
-  // finds them there. Pads when they are in the buffer that is being filled.
-  Status WriteUpTo(uint64_t end);
   // Of the file: what it takes on the device.
   uint64_t allocated() const;
 

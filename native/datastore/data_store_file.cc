@@ -256,13 +256,6 @@ Status DataStoreFile::ForEachRecord(size_t from, const std::function<bool(const 
 }
 
 Status DataStoreFile::ReadAt(uint64_t offset, Bytes out) {
-  std::shared_ptr<BlockWriter> writer;
-  {
-    std::lock_guard<std::mutex> guard(file_mutex_);
-    writer = writer_;
-  }
-  // What was just appended may be read at once: the cleaner's copies are found before they are synced.
-  if (writer != nullptr) RETURN_IF_ERROR(Named(writer->WriteUpTo(offset + out.size())));
   ASSIGN_OR_RETURN(const std::shared_ptr<File> file, OpenedFile());
   auto count = file->ReadAt(offset, out);
   if (!count.ok()) return Named(count.status());

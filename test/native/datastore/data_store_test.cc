@@ -62,19 +62,6 @@ TEST_P(DataStoreTest, EveryChunkThatWasSyncedIsFoundWhileTheStoreIsOpen) {
   EXPECT_FALSE((*store->Find(Fingerprint{})).has_value());
 }
 
-TEST_P(DataStoreTest, WhatWasAppendedReadsBackAtOnceAndTheStoreStaysWhole) {
-  auto store = Create();
-  for (uint64_t seed = 0; seed < 120; ++seed) {
-    ASSERT_TRUE(AppendTestRecord(store.get(), seed, SizeOf(seed)).ok());
-    if (seed % 4 == 1) EXPECT_TRUE(HoldsTestRecord(store.get(), seed, SizeOf(seed)));
-    if (seed % 4 == 3) EXPECT_TRUE(HoldsTestRecord(store.get(), seed - 1, SizeOf(seed - 1)));
-  }
-  ASSERT_TRUE(store->Close().ok());
-  auto opened = Open();
-  ASSERT_TRUE(opened.ok()) << opened.status().message();
-  ExpectHolds(opened->get(), 120);
-}
-
 TEST_P(DataStoreTest, AClosedStoreOpensWithTheSameChunksAndCounts) {
   auto store = Create();
   Fill(store.get(), 120);
