@@ -53,6 +53,7 @@ export class Cleaner implements GroupService {
   #timer: Timer | undefined;
   #ticking: Promise<void> | undefined;
   #lastEndMs = Number.NEGATIVE_INFINITY;
+  #answeredReads = 0;
 
   constructor(parameters: CleanerParameters) {
     this.#parameters = parameters;
@@ -103,7 +104,9 @@ export class Cleaner implements GroupService {
     const file = await this.#open();
     if (file.content.brake === undefined) return;
     const work = this.#makeWork(new AbortController().signal);
+    await emptyTrashBack(work);
     await pardonCondemned(work);
+    this.#answeredReads = (await this.group.space.refresh()).trashReads;
     await file.change(({ brake: _released, ...content }) => content);
     work.note('info', 'the brake has been released; what was condemned is pardoned');
   }
@@ -196,7 +199,7 @@ export class Cleaner implements GroupService {
       restFactor: PACER_REST_FACTOR,
       signal,
     });
-    return new Work({ group, clock, pacer, onEvent });
+    return new Work({ group, clock, pacer, onEvent, answeredReads: this.#answeredReads });
   }
 
   async #tick(): Promise<void> {

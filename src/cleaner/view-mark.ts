@@ -71,20 +71,19 @@ async function takeSnapshot({ group }: Work): Promise<Snapshot> {
 
 async function walk(work: Work, handle: MarkHandle, snapshot: Snapshot): Promise<number> {
   let newBytes = 0;
-  let batch: FileRow[] = [];
-  const take = async (): Promise<void> => {
-    await markBatch(work, handle, batch, root => fileName(work, root as FileRow));
-    work.figures.files += batch.length;
-    work.progress.done += batch.length;
-    batch = [];
-  };
-  for await (const row of snapshot.files) {
-    snapshot.digest.add(row);
-    newBytes += row.newBytes;
-    batch.push(row);
-    if (batch.length === CLEANER_ROOTS_MAX) await take();
+  const files = snapshot.files[Symbol.asyncIterator]();
+  try {
+    for (let isEnd = false; !isEnd; ) {
+      const batch = await work.paced(() => nextRows(files, snapshot.digest));
+      isEnd = batch.length < CLEANER_ROOTS_MAX;
+      await markBatch(work, handle, batch, root => fileName(work, root as FileRow));
+      newBytes = batch.reduce((sum, row) => sum + row.newBytes, newBytes);
+      work.figures.files += batch.length;
+      work.progress.done += batch.length;
+    }
+  } finally {
+    await files.return?.();
   }
-  await take();
   if (!snapshot.digest.equals(snapshot.wanted)) {
     throw new StoreError(
       'CORRUPT',
@@ -93,6 +92,18 @@ async function walk(work: Work, handle: MarkHandle, snapshot: Snapshot): Promise
   }
   await markBatch(work, handle, snapshot.reads, () => 'a file that is being restored');
   return newBytes;
+}
+
+/** CLEANER_ROOTS_MAX of them; fewer at the end. */
+async function nextRows(files: AsyncIterator<FileRow>, digest: SetDigest): Promise<FileRow[]> {
+  const rows: FileRow[] = [];
+  while (rows.length < CLEANER_ROOTS_MAX) {
+    const next = await files.next();
+    if (next.done === true) break;
+    digest.add(next.value);
+    rows.push(next.value);
+  }
+  return rows;
 }
 
 type NameOf = (root: Root) => string;

@@ -59,18 +59,22 @@ export interface WorkParameters {
   readonly clock: Clock;
   readonly pacer: Pacer;
   readonly onEvent: (event: CatalogEvent) => void;
+  /** Reads from the trash that an operator has answered by releasing the brake. */
+  readonly answeredReads: number;
 }
 
 export class Work {
   readonly group: OpenedGroup;
   readonly clock: Clock;
+  readonly answeredReads: number;
   readonly figures = emptyFigures();
   readonly progress: Progress = { phase: 'reclaim', done: 0, total: 0 };
   readonly #pacer: Pacer;
   readonly #onEvent: (event: CatalogEvent) => void;
 
-  constructor({ group, clock, pacer, onEvent }: WorkParameters) {
+  constructor({ group, clock, pacer, onEvent, answeredReads }: WorkParameters) {
     this.group = group;
+    this.answeredReads = answeredReads;
     this.clock = clock;
     this.#pacer = pacer;
     this.#onEvent = onEvent;

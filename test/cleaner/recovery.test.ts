@@ -1,7 +1,11 @@
 /** What the cleaner has begun survives restart, crash, lost view and checkpoint, in each of its states. */
 import { afterEach, expect, test } from 'vitest';
+import { StoreError } from '../../src/base/errors.js';
+import { CLEANER_IDLE_MS, CLEANER_INTERVAL_MS, CLEANER_TICK_MS } from '../../src/base/limits.js';
 import { writeCheckpoint } from '../../src/catalog/checkpoint.js';
 import { PlaceFiller } from '../../src/catalog/place-filler.js';
+import { binding } from '../../src/native/binding.js';
+import { Download } from '../../src/restore/download.js';
 import { CleaningSystem } from '../support/cleaning-system.js';
 import { seededBytes } from '../support/ledger.js';
 
@@ -167,4 +171,87 @@ test('a pause is there after a restart, and ends a cycle that runs', async () =>
   expect(await it.cleaners.status()).toMatchObject({ isPaused: true });
   await it.cleaners.resume();
   await expectCleaned(it);
+});
+
+test('a live chunk that cannot be copied keeps its data store, is quarantined, and heals', async () => {
+  const it = await filled();
+  await it.run();
+  const condemned = it.group.state.stores.all().map(({ id }) => id);
+  const stores = await it.lane.call('listDataStores', it.group.engine);
+  // The one that holds WHOLE, of which the first half is alive.
+  const mixed = stores.filter(({ id }) => condemned.includes(id)).sort((a, b) => b.plainBytes - a.plainBytes);
+  binding().diskDamage(it.disk, mixed[0]!.path, 4096 + 100_000, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+  const { figures } = await it.run();
+  expect(figures.copiedBytes).toBeLessThan(LEFT.half.length);
+  const state = it.group.state.stores.get(mixed[0]!.id)!;
+  expect(state).toMatchObject({ condemned: [], moved: undefined });
+  expect(state.damaged.length).toBeGreaterThan(0);
+  await expect(it.system.get('c', 'half')).rejects.toMatchObject({ code: 'CORRUPT' });
+  for (let cycle = 0; cycle < 2; cycle += 1) await it.run();
+  expect((await it.lane.call('listDataStores', it.group.engine)).map(({ id }) => id)).toContain(mixed[0]!.id);
+  await it.restart();
+  await it.put('half', LEFT.half);
+  await it.restart();
+  for (let cycle = 0; cycle < 3; cycle += 1) await it.run();
+  expect(await it.problems(LEFT)).toEqual([]);
+  expect(it.group.state.stores.all()).toEqual([]);
+});
+
+test('a file that is deleted while it is restored is restored whole, over any number of cycles', async () => {
+  const it = await filled();
+  const { group } = it.system.catalog.openContainer('c');
+  const file = await it.system.catalog.file('c', 'other');
+  const download = Download.begin(group, file);
+  await it.remove('other');
+  for (let cycle = 0; cycle < 3; cycle += 1) await it.run();
+  const parts: Buffer[] = [];
+  for (let part = await download.next(); part !== undefined; part = await download.next()) {
+    parts.push(Buffer.from(new Uint8Array(part)));
+  }
+  expect(Buffer.concat(parts).equals(LEFT.other)).toBe(true);
+  await download.close();
+  expect((await it.group.space.refresh()).trashReads).toBe(0);
+  for (let cycle = 0; cycle < 2; cycle += 1) await it.run();
+  expect(await it.problems({ half: LEFT.half })).toEqual([]);
+  expect(await it.fileBytes()).toBeLessThan(1.5 * LEFT.half.length);
+});
+
+test('what is condemned is finished by itself when the group is idle, and not while paused', async () => {
+  const it = await filled();
+  await it.run();
+  const settle = async () => {
+    for (let turn = 0; turn < 500; turn += 1) await new Promise(resolve => setImmediate(resolve));
+  };
+  await it.cleaners.pause();
+  it.clock.advance(CLEANER_INTERVAL_MS);
+  await settle();
+  expect((await it.status()).last!.figures.emptiedStores).toBe(0);
+  await it.cleaners.resume();
+  // Other background work has committed something: the group has to become idle once more.
+  for (let waited = 0; waited <= CLEANER_IDLE_MS + CLEANER_TICK_MS; waited += CLEANER_TICK_MS) {
+    it.clock.advance(CLEANER_TICK_MS);
+    await settle();
+  }
+  const { state, last } = await it.status();
+  expect(state).toBe('idle');
+  expect(last).toMatchObject({ outcome: 'done' });
+  expect(last!.figures.freedBytes).toBeGreaterThan(0);
+  expect(await it.problems(LEFT)).toEqual([]);
+});
+
+test('nothing in the trash is unlinked before a complete mark has passed since', async () => {
+  const it = await filled();
+  await STATES['in the trash']!(it);
+  const { trashBytes } = await it.group.space.refresh();
+  expect(trashBytes).toBeGreaterThan(0);
+  await it.restart();
+  it.lane.hooks.set('openMark', () => {
+    throw new StoreError('IO', 'no mark today');
+  });
+  const { figures } = await it.run('failed');
+  expect(figures).toMatchObject({ reclaimedStores: 0, freedBytes: 0 });
+  expect((await it.group.space.refresh()).trashBytes).toBeGreaterThanOrEqual(trashBytes);
+  it.lane.hooks.clear();
+  await it.run();
+  expect((await it.group.space.refresh()).trashBytes).toBe(0);
 });
