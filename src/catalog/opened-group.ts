@@ -57,6 +57,7 @@ export class OpenedGroup implements OpenGroup {
   /** Of the first record that the log still gives. */
   #firstSequence: number;
   #isRebuilding = false;
+  #isClosing = false;
 
   private constructor(parts: Parts) {
     this.#parts = parts;
@@ -193,7 +194,22 @@ export class OpenedGroup implements OpenGroup {
     return firstLost(this.lane, this.engine, found.absent);
   }
 
+  /** No stream begins from now on: the engine must not be detached with one. BUSY: some are under way. */
+  async endIngest(): Promise<void> {
+    this.#isClosing = true;
+    const { streamsOpen } = await this.space.refresh();
+    if (streamsOpen === 0) return;
+    this.#isClosing = false;
+    throw new StoreError('BUSY', `${streamsOpen} streams are under way`);
+  }
+
+  /** The closing has come to nothing. */
+  resumeIngest(): void {
+    this.#isClosing = false;
+  }
+
   admitIngest(): void {
+    if (this.#isClosing) throw new StoreError('BUSY', `storage group '${this.name}' is being closed`);
     if (this.queue.failure !== undefined) throw this.queue.failure;
     this.space.admit(this.settings.quotaBytes);
   }
@@ -250,6 +266,7 @@ export class OpenedGroup implements OpenGroup {
 
   /** Ends what is being committed, then closes view and engine. All streams must have ended. */
   async close(): Promise<void> {
+    this.#isClosing = true;
     await this.queue.drained();
     try {
       await this.view.close();
