@@ -398,8 +398,8 @@ async function hideStored(
   engine: EngineHandle,
   state: GroupState,
 ): Promise<void> {
-  for (const { id } of await hideChunks(lane, engine, state.stores)) {
-    const message = `data store ${id}, of which the log knows, is not there`;
-    context.onEvent({ level: 'warn', group: entry.name, message });
-  }
+  const { missing, cut } = await hideChunks(lane, engine, state.stores);
+  const warn = (message: string) => context.onEvent({ level: 'warn', group: entry.name, message });
+  for (const { id } of missing) warn(`data store ${id}, of which the log knows, is not there`);
+  for (const { id } of cut) warn(`data store ${id} has fewer chunks than the log knows of`);
 }
