@@ -24,7 +24,8 @@ export async function pardonCondemned(work: Work): Promise<void> {
   }
 }
 
-async function pardon(work: Work, id: string): Promise<void> {
+/** Nothing that was decided of this data store counts any more. */
+export async function pardon(work: Work, id: string): Promise<void> {
   await work.commit({ type: RecordType.PARDON, dataStore: idBytes(id) });
   await work.callAnyway('revealChunks', work.engine, id, HIDDEN_DEAD);
 }
