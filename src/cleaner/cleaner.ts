@@ -53,6 +53,7 @@ export class Cleaner implements GroupService {
   #timer: Timer | undefined;
   #ticking: Promise<void> | undefined;
   #lastEndMs = Number.NEGATIVE_INFINITY;
+  #releasedReads = 0;
 
   constructor(parameters: CleanerParameters) {
     this.#parameters = parameters;
@@ -103,7 +104,11 @@ export class Cleaner implements GroupService {
     const file = await this.#open();
     if (file.content.brake === undefined) return;
     const work = this.#makeWork(new AbortController().signal);
+    // What a crash or a failure has left there when the brake was pulled.
+    await emptyTrashBack(work);
+    const { trashReads } = await work.callAnyway('counters', work.engine);
     await pardonCondemned(work);
+    this.#releasedReads = trashReads;
     await file.change(({ brake: _released, ...content }) => content);
     work.note('info', 'the brake has been released; what was condemned is pardoned');
   }
@@ -195,7 +200,7 @@ export class Cleaner implements GroupService {
       restFactor: PACER_REST_FACTOR,
       signal,
     });
-    return new Work({ group, clock, pacer, onEvent });
+    return new Work({ group, clock, pacer, onEvent, releasedReads: this.#releasedReads });
   }
 
   async #tick(): Promise<void> {

@@ -48,8 +48,9 @@ export async function reclaim(work: Work, mayGo: ReclaimRule): Promise<void> {
 /** BrakePulled when a read had to be served from the trash. */
 export async function demandUnread(work: Work): Promise<{ readonly trashBytes: number }> {
   const counters = await work.call('counters', work.engine);
-  if (counters.trashReads === 0) return counters;
-  throw new BrakePulled(`${counters.trashReads} chunks had to be read from the trash`);
+  const reads = counters.trashReads - work.releasedReads;
+  if (reads === 0) return counters;
+  throw new BrakePulled(`${reads} chunks had to be read from the trash`);
 }
 
 function moved(work: Work): StoreState[] {

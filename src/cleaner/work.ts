@@ -59,6 +59,7 @@ export interface WorkParameters {
   readonly clock: Clock;
   readonly pacer: Pacer;
   readonly onEvent: (event: CatalogEvent) => void;
+  readonly releasedReads?: number;
 }
 
 export class Work {
@@ -66,10 +67,13 @@ export class Work {
   readonly clock: Clock;
   readonly figures = emptyFigures();
   readonly progress: Progress = { phase: 'reclaim', done: 0, total: 0 };
+  /** Reads from the trash that an operator has released the brake behind. */
+  readonly releasedReads: number;
   readonly #pacer: Pacer;
   readonly #onEvent: (event: CatalogEvent) => void;
 
-  constructor({ group, clock, pacer, onEvent }: WorkParameters) {
+  constructor({ group, clock, pacer, onEvent, releasedReads = 0 }: WorkParameters) {
+    this.releasedReads = releasedReads;
     this.group = group;
     this.clock = clock;
     this.#pacer = pacer;
