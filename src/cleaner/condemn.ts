@@ -14,10 +14,15 @@ import { formatSize } from '../base/units.js';
 import { type CondemnRecord, RecordType } from '../catalog/record.js';
 import { type DataStoreInfo, HIDDEN_DEAD, type StoreSurvey } from '../native/binding.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
-import { isHealed } from './damaged-chunks.js';
+import { unhealedChunks } from './damaged-chunks.js';
 import { type Candidate, chooseVictims, type Thoroughness, unaccountedBytes } from './victims.js';
 import type { ViewMark } from './view-mark.js';
 import { BrakePulled, idBytes, type Work } from './work.js';
+
+interface Surveyed extends Candidate {
+  /** Damaged chunks without a good copy: it can be emptied only when they are all dead. */
+  readonly unhealed: readonly number[];
+}
 
 /**
  * BrakePulled: more is dead than can be. Answers how much of what the log says may be dead is alive: bytes
@@ -39,7 +44,8 @@ export async function condemn(work: Work, mark: ViewMark, thoroughness: Thorough
     resealBytesMax: thoroughness === 'gentle' ? CLEANER_RESEAL_BYTES_MAX : Number.POSITIVE_INFINITY,
     activeEpoch: keyring.activeEpoch,
   });
-  for (const victim of victims) await condemnOne(work, mark, victim);
+  const byId = new Map(candidates.map(candidate => [candidate.id, candidate]));
+  for (const { id } of victims) await condemnOne(work, mark, byId.get(id)!);
   return aliveBytes;
 }
 
@@ -48,15 +54,16 @@ async function survey(
   work: Work,
   { handle }: ViewMark,
   stores: ReadonlyMap<string, DataStoreInfo>,
-): Promise<Candidate[]> {
-  const candidates: Candidate[] = [];
+): Promise<Surveyed[]> {
+  const candidates: Surveyed[] = [];
   for (const { id, isClosed } of stores.values()) {
     work.progress.done += 1;
     const state = work.group.state.stores.get(id);
     const isDecided = state !== undefined && (state.moved !== undefined || state.condemned.length > 0);
     if (!isClosed || isDecided) continue;
-    if (state !== undefined && !(await isHealed(work, state))) continue;
-    candidates.push({ ...(await work.call('surveyStore', work.engine, handle, id)), id });
+    const unhealed = state === undefined ? [] : await unhealedChunks(work, state);
+    const found = await work.call('surveyStore', work.engine, handle, id);
+    if (unhealed.length <= found.deadCount) candidates.push({ ...found, id, unhealed });
   }
   return candidates;
 }
@@ -84,7 +91,7 @@ function checkBrake(
   );
 }
 
-async function condemnOne(work: Work, { handle }: ViewMark, victim: Candidate): Promise<void> {
+async function condemnOne(work: Work, { handle }: ViewMark, victim: Surveyed): Promise<void> {
   const bits = sharedBytes(Math.ceil(victim.chunkCount / 8));
   let found: StoreSurvey;
   try {
@@ -93,6 +100,10 @@ async function condemnOne(work: Work, { handle }: ViewMark, victim: Candidate): 
     // A stream has come to hold it: another cycle takes it.
     if (hasCode(thrown, 'BUSY')) return;
     throw thrown;
+  }
+  if (victim.unhealed.some(chunk => (bits[chunk >> 3]! & (1 << (chunk & 7))) === 0)) {
+    await work.callAnyway('revealChunks', work.engine, victim.id, HIDDEN_DEAD);
+    return;
   }
   try {
     await work.commit(...condemnRecords(victim.id, work.figures.epoch, found, bits));
