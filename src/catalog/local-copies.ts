@@ -6,14 +6,14 @@
 import { hasCode } from '../base/errors.js';
 import { ROW_LENGTH_OFFSET, ROW_SIZE } from '../native/binding.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
+import type { OpenedGroup } from './opened-group.js';
 import type { RepairSource, WantedChunk } from './repair-source.js';
-import type { OpenGroup } from './types.js';
 
 export class LocalCopies implements RepairSource {
   readonly name = 'another copy in the storage group';
-  readonly #group: Pick<OpenGroup, 'engine' | 'lane'>;
+  readonly #group: Pick<OpenedGroup, 'engine' | 'lane' | 'onTrashRead'>;
 
-  constructor(group: Pick<OpenGroup, 'engine' | 'lane'>) {
+  constructor(group: Pick<OpenedGroup, 'engine' | 'lane' | 'onTrashRead'>) {
     this.#group = group;
   }
 
@@ -26,7 +26,9 @@ export class LocalCopies implements RepairSource {
   async #rescue(chunk: WantedChunk): Promise<Uint8Array | undefined> {
     const { lane, engine } = this.#group;
     const found = await lane.call('rescueChunks', engine, new Uint8Array(chunk.fingerprint), 1);
-    return found === 0 ? undefined : this.#read(chunk);
+    if (found === 0) return undefined;
+    this.#group.onTrashRead();
+    return this.#read(chunk);
   }
 
   async #read({ fingerprint, length }: WantedChunk): Promise<Uint8Array | undefined> {

@@ -52,6 +52,8 @@ export class OpenedGroup implements OpenGroup {
   readonly repairSources: RepairSource[] = [];
   readonly placeMarks = new PlaceMarks();
   readonly openReads = new Set<BlockmapRoot>();
+  /** Told when chunks were looked for in the trash, and found: by a read, or by a repair. */
+  onTrashRead: () => void = () => undefined;
   readonly retention: RetentionClock;
   #lastCommitMs: number;
   /** Of the first record that the log still gives. */
@@ -189,6 +191,7 @@ export class OpenedGroup implements OpenGroup {
     if (rescued > 0) {
       const message = `${rescued} chunks had to be read from the trash: the cleaner was wrong and stops`;
       this.#parts.context.onEvent({ level: 'error', group: this.name, message });
+      this.onTrashRead();
     }
     if (rescued === count) return new Uint8Array(0);
     return firstLost(this.lane, this.engine, found.absent);

@@ -10,10 +10,11 @@ import { Pacer } from '../base/pacer.js';
 import type { CatalogContext, GroupService } from '../catalog/context.js';
 import type { OpenedGroup } from '../catalog/opened-group.js';
 import type { CleanerSettings } from '../catalog/types.js';
-import { CleanerFile, type CycleReport } from './cleaner-file.js';
+import { type CleanerContent, CleanerFile, type CycleReport } from './cleaner-file.js';
 import { Cycle, type CycleOptions } from './cycle.js';
 import { emptyTrashBack, pardonCondemned } from './pardon.js';
 import { isDue } from './schedule.js';
+import { demandUnread } from './trash.js';
 import type { Thoroughness } from './victims.js';
 import { BrakePulled, type CycleFigures, type Phase, Work } from './work.js';
 
@@ -52,6 +53,7 @@ export class Cleaner implements GroupService {
   #work: Work | undefined;
   #timer: Timer | undefined;
   #ticking: Promise<void> | undefined;
+  #reading: Promise<void> | undefined;
   #lastEndMs = Number.NEGATIVE_INFINITY;
   #releasedReads = 0;
 
@@ -60,6 +62,11 @@ export class Cleaner implements GroupService {
   }
 
   start(): void {
+    this.group.onTrashRead = () => {
+      this.#reading ??= this.#trashWasRead().finally(() => {
+        this.#reading = undefined;
+      });
+    };
     this.#ticking = this.#tick();
   }
 
@@ -69,6 +76,7 @@ export class Cleaner implements GroupService {
     this.#timer?.cancel();
     await this.#ticking;
     await this.#running;
+    await this.#reading;
   }
 
   get group(): OpenedGroup {
@@ -101,6 +109,7 @@ export class Cleaner implements GroupService {
   /** Releases the brake: what was condemned before is not believed any more. Nothing, when there is none. */
   async release(): Promise<void> {
     await this.#running;
+    await this.#reading;
     const file = await this.#open();
     if (file.content.brake === undefined) return;
     const work = this.#makeWork(new AbortController().signal);
@@ -191,6 +200,20 @@ export class Cleaner implements GroupService {
     return { outcome: 'braked', failure: reason };
   }
 
+  /** The brake is pulled at once: a restart would forget the read, and the trash would go. Never rejects. */
+  async #trashWasRead(): Promise<void> {
+    await this.#running;
+    const work = this.#makeWork(new AbortController().signal);
+    try {
+      const file = await this.#open();
+      if (file.content.brake === undefined) {
+        await demandUnread(work).catch((thrown: unknown) => this.#endingOf(work, file, thrown));
+      }
+    } catch (thrown) {
+      work.note('error', `the brake is not pulled: ${asStoreError(thrown).message}`);
+    }
+  }
+
   #makeWork(signal: AbortSignal): Work {
     const { context, group } = this.#parameters;
     const { clock, onEvent } = context;
@@ -215,7 +238,7 @@ export class Cleaner implements GroupService {
         sinceLastMs: clock.monotonicMs() - this.#lastEndMs,
         idleMs: group.idleMs,
         expectedBytes: expectedBytes(group, content.aliveBytes),
-        isPending: group.state.stores.all().some(({ condemned, moved }) => condemned.length > 0 || !!moved),
+        isPending: isPending(group, content, clock.nowMs() - (settings()?.holdHours ?? 0) * HOUR_MS),
         isOutdated: false,
         ...spaceOf(group),
       });
@@ -229,6 +252,15 @@ export class Cleaner implements GroupService {
     if (this.#abort.signal.aborted) return;
     this.#timer = clock.after(CLEANER_TICK_MS, () => this.start());
   }
+}
+
+/** Is there something to finish? What lies in the trash is, when it went there before its hold. */
+function isPending({ state }: OpenedGroup, { trash }: CleanerContent, heldMs: number): boolean {
+  const sinceMs = new Map(trash.map(entry => [entry.epoch, entry.sinceMs]));
+  return state.stores.all().some(({ condemned, moved }) => {
+    if (moved === undefined) return condemned.length > 0;
+    return (sinceMs.get(moved.epoch) ?? 0) <= heldMs;
+  });
 }
 
 /** By the deletions in the log, and what the last mark has found alive of it. */

@@ -151,3 +151,20 @@ test('what could not be brought back from the trash is tried again by resume', a
   expect(await it.lane.call('listTrash', it.group.engine)).toEqual([]);
   expect((await it.status(GROUP)).state).toBe('idle');
 });
+
+test('a read from the trash pulls the brake at once, so that no restart forgets it', async () => {
+  const it = await start();
+  await it.put('a', A);
+  await it.remove('a');
+  await it.restart();
+  await it.system.catalog.changeCleanerSettings({ holdHours: 1 });
+  await it.run();
+  const { id } = it.group.state.stores.all()[0]!;
+  const fingerprints = new Uint8Array(new SharedArrayBuffer(32 * 8));
+  await it.lane.call('readFingerprints', it.group.engine, id, 0, fingerprints);
+  await it.run();
+  await it.group.rescue(fingerprints.slice(0, 32));
+  await it.restart();
+  expect((await it.status()).state).toBe('braked');
+  expect(await it.lane.call('listTrash', it.group.engine)).toEqual([]);
+});
