@@ -1,5 +1,5 @@
 /** What must not keep the cleaner, or the group, from going on: chances and damage that come together. */
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { StoreError } from '../../src/base/errors.js';
 import { Upload } from '../../src/ingest/upload.js';
 import { binding } from '../../src/native/binding.js';
@@ -167,4 +167,28 @@ test('a read from the trash pulls the brake at once, so that no restart forgets 
   await it.restart();
   expect((await it.status()).state).toBe('braked');
   expect(await it.lane.call('listTrash', it.group.engine)).toEqual([]);
+});
+
+test('what is damaged in a data store that comes back from the trash stays hidden', async () => {
+  const it = await start();
+  await it.put('a', A);
+  await it.restart();
+  const { id } = (await it.lane.call('listDataStores', it.group.engine))[0]!;
+  const fingerprints = new Uint8Array(new SharedArrayBuffer(32 * 8));
+  await it.lane.call('readFingerprints', it.group.engine, id, 0, fingerprints);
+  const first = fingerprints.slice(0, 32);
+  const damage = { ...{ dataStore: id, firstChunk: 0, chunkCount: 1, offset: 4096 }, reason: 'a test' };
+  await it.group.quarantine.take(id, [{ ...damage, fingerprints: first }]);
+  await it.remove('a');
+  await it.system.catalog.changeCleanerSettings({ holdHours: 1 });
+  await it.run();
+  await it.run();
+  await it.restart();
+  await it.group.rescue(fingerprints.slice(32, 64));
+  await vi.waitFor(async () => expect(await it.lane.call('listTrash', it.group.engine)).toEqual([]));
+  await it.cleaners.resume();
+  const places = new Uint8Array(new SharedArrayBuffer(24 * 2));
+  await it.lane.call('locateChunks', it.group.engine, fingerprints.slice(0, 64), 2, places);
+  expect(places.subarray(0, 24).some(byte => byte !== 0)).toBe(false);
+  expect(Buffer.from(places.slice(24)).toString('hex')).toBe(id);
 });
