@@ -1,6 +1,7 @@
 /** What must not keep the cleaner, or the group, from going on: chances and damage that come together. */
 import { afterEach, expect, test, vi } from 'vitest';
 import { StoreError } from '../../src/base/errors.js';
+import { writeCheckpoint } from '../../src/catalog/checkpoint.js';
 import { Upload } from '../../src/ingest/upload.js';
 import { binding } from '../../src/native/binding.js';
 import { CleaningSystem, GROUP } from '../support/cleaning-system.js';
@@ -191,4 +192,23 @@ test('what is damaged in a data store that comes back from the trash stays hidde
   await it.lane.call('locateChunks', it.group.engine, fingerprints.slice(0, 64), 2, places);
   expect(places.subarray(0, 24).some(byte => byte !== 0)).toBe(false);
   expect(Buffer.from(places.slice(24)).toString('hex')).toBe(id);
+});
+
+test('a checkpoint that is completed while mark 2 begins does not end the cycle', async () => {
+  const it = await start();
+  await it.put('a', A);
+  await it.put('b', B);
+  await it.remove('a');
+  await it.restart();
+  await it.run();
+  it.lane.hookOnce('openProbe', (parameters, run) => {
+    it.lane.hookOnce('counters', async (counted, count) => {
+      const counters = await count(...counted);
+      await writeCheckpoint(it.system.context, it.group);
+      return counters;
+    });
+    return run(...parameters);
+  });
+  expect((await it.run()).figures.freedBytes).toBeGreaterThan(0.9 * A.length);
+  expect(await it.problems({ b: B })).toEqual([]);
 });
