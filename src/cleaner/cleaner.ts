@@ -56,6 +56,8 @@ export class Cleaner implements GroupService {
   #reading: Promise<void> | undefined;
   #lastEndMs = Number.NEGATIVE_INFINITY;
   #releasedReads = 0;
+  /** What was dead behind the last cycle and not worth its copying. */
+  #leftBytes = 0;
 
   constructor(parameters: CleanerParameters) {
     this.#parameters = parameters;
@@ -163,6 +165,8 @@ export class Cleaner implements GroupService {
       ending = await this.#endingOf(work, file, thrown);
     }
     const report = { startedMs, endedMs: clock.nowMs(), ...ending, figures: work.figures };
+    const isLeft = ending.outcome === 'done' && work.figures.condemnedStores === 0;
+    this.#leftBytes = isLeft ? expectedBytes(this.group, file.content.aliveBytes) : 0;
     await file
       .change(content => ({ ...content, last: report }))
       .catch((thrown: unknown) =>
@@ -238,6 +242,7 @@ export class Cleaner implements GroupService {
         sinceLastMs: clock.monotonicMs() - this.#lastEndMs,
         idleMs: group.idleMs,
         expectedBytes: expectedBytes(group, content.aliveBytes),
+        leftBytes: this.#leftBytes,
         isPending: isPending(group, content, clock.nowMs() - (settings()?.holdHours ?? 0) * HOUR_MS),
         isOutdated: false,
         ...spaceOf(group),

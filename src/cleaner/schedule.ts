@@ -28,6 +28,8 @@ export interface Situation {
   readonly sinceLastMs: number;
   readonly idleMs: number;
   readonly expectedBytes: number;
+  /** Of these, what the last cycle has looked at and left, since it is spread too thinly. */
+  readonly leftBytes: number;
   /** An earlier cycle has left something to finish. */
   readonly isPending: boolean;
   /** Data stores wait for their re-sealing. */
@@ -40,12 +42,14 @@ export interface Situation {
 
 /** How thorough the cycle is to be that is due now; undefined: none is. */
 export function isDue(situation: Situation): Thoroughness | undefined {
-  const { settings, isBraked, sinceLastMs, isPending, isOutdated, expectedBytes, plainBytes } = situation;
+  const { settings, isBraked, sinceLastMs, isPending, isOutdated, plainBytes } = situation;
+  const { expectedBytes, leftBytes } = situation;
   if (settings === undefined || settings.isPaused || isBraked || sinceLastMs < CLEANER_INTERVAL_MS) return;
   const isShort = isSpaceShort(situation);
   if (isShort && (isPending || expectedBytes > 0)) return 'thorough';
   const isWorthIt =
-    expectedBytes >= Math.max(CLEANER_EXPECTED_BYTES_MIN, CLEANER_EXPECTED_SHARE_MIN * plainBytes);
+    expectedBytes - leftBytes >=
+    Math.max(CLEANER_EXPECTED_BYTES_MIN, CLEANER_EXPECTED_SHARE_MIN * plainBytes);
   if (!isPending && !isOutdated && !isWorthIt) return;
   return isTime(settings, situation) ? 'gentle' : undefined;
 }

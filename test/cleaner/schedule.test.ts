@@ -16,6 +16,7 @@ const SITUATION: Situation = {
   sinceLastMs: CLEANER_INTERVAL_MS,
   idleMs: CLEANER_IDLE_MS,
   expectedBytes: CLEANER_EXPECTED_BYTES_MIN,
+  leftBytes: 0,
   isPending: false,
   isOutdated: false,
   ...{ freeBytes: 1e12, fileBytes: 1e9, plainBytes: 2e9, quotaBytes: 0 },
@@ -27,6 +28,7 @@ test('a cycle begins when a group is idle and there is enough to free, or someth
   expect(due({ idleMs: CLEANER_IDLE_MS - 1 })).toBeUndefined();
   expect(due({ expectedBytes: CLEANER_EXPECTED_BYTES_MIN - 1 })).toBeUndefined();
   expect(due({ plainBytes: 1e12 })).toBeUndefined();
+  expect(due({ leftBytes: 1 })).toBeUndefined();
   expect(due({ expectedBytes: 0, isPending: true })).toBe('gentle');
   expect(due({ expectedBytes: 0, isOutdated: true })).toBe('gentle');
 });
