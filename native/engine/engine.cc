@@ -159,6 +159,11 @@ uint32_t Engine::OpenStream(uint32_t digest_kinds) {
   return next_stream_++;
 }
 
+uint64_t Engine::streams_open() {
+  std::lock_guard lock(streams_mutex_);
+  return streams_.size();
+}
+
 std::shared_ptr<Stream> Engine::FindStream(uint32_t number) {
   std::lock_guard lock(streams_mutex_);
   const auto found = streams_.find(number);
@@ -257,10 +262,7 @@ EngineCounters Engine::Counters() {
   counters.trash_bytes = stores_->trash_bytes();
   counters.trash_reads = stores_->trash_reads();
   counters.dead_reads = stores_->dead_reads();
-  {
-    std::lock_guard lock(streams_mutex_);
-    counters.streams_open = streams_.size();
-  }
+  counters.streams_open = streams_open();
   const Status failure = stores_->failure();
   std::lock_guard lock(log_mutex_);
   counters.last_sequence = log_->last_sequence();

@@ -85,6 +85,7 @@ class Engine {
   // Null: there is none of that number.
   std::shared_ptr<Stream> FindStream(uint32_t number);
   void CloseStream(uint32_t number);
+  uint64_t streams_open();
 
   Status Sync();
   // Entries as src/native/binding.ts packs them. Returns the first sequence number.

@@ -40,6 +40,8 @@ Result<uint32_t> Registry::Attach(uint32_t disk, const AttachParameters& paramet
 Status Registry::Detach(uint32_t engine) {
   std::lock_guard lock(attach_mutex_);
   ASSIGN_OR_RETURN(std::shared_ptr<Attached> attached, engines_.Get(engine));
+  if (attached->count == 1 && attached->engine->streams_open() > 0)
+    return Status(Code::kBusy, "streams of the storage group are open");
   if (--attached->count > 0) return Status::Ok();
   by_name_.erase(attached->name);
   engines_.Remove(engine);

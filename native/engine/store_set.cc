@@ -202,18 +202,19 @@ Status StoreSet::EnsureDirectory(const std::string& path) {
 }
 
 Result<StoreSlot*> StoreSet::CreateStore() {
+  // Held until the data store is in the set: behind SetDataKeys none appears under an earlier key, so that
+  // one which no data store uses then may go.
+  std::shared_lock keys_lock(keys_mutex_);
   DataStoreIdentity identity;
   identity.store_id = parameters_.store_id;
   identity.incarnation = parameters_.incarnation;
   FillRandom(identity.id.bytes);
-  {
-    std::shared_lock lock(keys_mutex_);
-    identity.key_epoch = keys_.active_epoch;
-  }
+  identity.key_epoch = keys_.active_epoch;
+  const auto key = keys_.keys.find(identity.key_epoch);
   const std::string path = DataPath(identity.id);
   RETURN_IF_ERROR(Fail(EnsureDirectory(DirectoryOf(path))));
-  const Key* key = identity.key_epoch == 0 ? nullptr : KeyOfEpoch(identity.key_epoch);
-  auto created = DataStore::Create(parameters_.files, path, identity, key);
+  auto created =
+      DataStore::Create(parameters_.files, path, identity, key == keys_.keys.end() ? nullptr : &key->second);
   if (!created.ok()) return Fail(created.status());
   StoreSlot* slot = AddSlot(std::move(*created), StoreState::kLive);
   slot->is_resident = true;

@@ -223,27 +223,34 @@ size_t StoreSet::Rescue(std::span<const Fingerprint> fingerprints) {
   // An index that has lost sight of a copy is no reason for an alarm.
   std::vector<uint32_t> copies(fingerprints.size());
   FindCopies(fingerprints, nullptr, copies);
-  std::vector<StoreSlot*> slots = AllSlots();
+  const std::vector<StoreSlot*> live = AllSlots();
+  std::vector<StoreSlot*> trashed;
   for (const DataStoreId& id : ListTrash()) {
-    if (auto slot = OpenTrashed(id); slot.ok()) slots.push_back(*slot);
+    if (auto slot = OpenTrashed(id); slot.ok()) trashed.push_back(*slot);
   }
   size_t count = 0;
   for (size_t index = 0; index < fingerprints.size(); ++index) {
     if (copies[index] != ResidentIndex::kAbsent) ++count;
   }
-  for (StoreSlot* slot : slots) {
-    const bool was_in_memory = slot->store->is_in_memory();
-    for (size_t index = 0; index < fingerprints.size(); ++index) {
-      if (copies[index] != ResidentIndex::kAbsent) continue;
-      const auto found = slot->store->Find(fingerprints[index]);
-      if (!found.ok() || !found.value().has_value()) continue;
-      // A damaged copy is where reads look already; a sound one in the trash is what is wanted.
-      if (IsHidden(slot, HiddenReason::kDamaged, found.value()->chunk)) continue;
-      copies[index] = slot->number;
-      ++count;
-      if (slot->state == StoreState::kTrash) trash_reads_.fetch_add(1);
+  const auto search = [&](const std::vector<StoreSlot*>& slots, bool is_damaged) {
+    for (StoreSlot* slot : slots) {
+      const bool was_in_memory = slot->store->is_in_memory();
+      for (size_t index = 0; index < fingerprints.size(); ++index) {
+        if (copies[index] != ResidentIndex::kAbsent) continue;
+        const auto found = slot->store->Find(fingerprints[index]);
+        if (!found.ok() || !found.value().has_value()) continue;
+        if (IsHidden(slot, HiddenReason::kDamaged, found.value()->chunk) != is_damaged) continue;
+        copies[index] = slot->number;
+        ++count;
+        if (slot->state == StoreState::kTrash) trash_reads_.fetch_add(1);
+      }
+      if (!was_in_memory) slot->store->DropMemory();
     }
-    if (!was_in_memory) slot->store->DropMemory();
+  };
+  // A condemned copy before one in the trash, and one that is damaged only when there is no other.
+  for (const bool is_damaged : {false, true}) {
+    search(live, is_damaged);
+    search(trashed, is_damaged);
   }
   std::unique_lock lock(condemn_mutex_);
   for (size_t index = 0; index < fingerprints.size(); ++index) {

@@ -107,10 +107,10 @@ export class Group {
     const { opened, services } = status;
     let sealed: Awaited<ReturnType<typeof opened.keyring.encrypt>>;
     try {
-      const { streamsOpen } = await opened.space.refresh();
-      if (streamsOpen > 0) throw new StoreError('BUSY', `${streamsOpen} streams are under way`);
+      await opened.endIngest();
       sealed = await opened.keyring.encrypt(secrets);
     } catch (thrown) {
+      opened.resumeIngest();
       this.#status = status;
       throw thrown;
     }

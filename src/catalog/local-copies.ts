@@ -6,14 +6,14 @@
 import { hasCode } from '../base/errors.js';
 import { ROW_LENGTH_OFFSET, ROW_SIZE } from '../native/binding.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
+import type { OpenedGroup } from './opened-group.js';
 import type { RepairSource, WantedChunk } from './repair-source.js';
-import type { OpenGroup } from './types.js';
 
 export class LocalCopies implements RepairSource {
   readonly name = 'another copy in the storage group';
-  readonly #group: Pick<OpenGroup, 'engine' | 'lane'>;
+  readonly #group: Pick<OpenedGroup, 'engine' | 'lane' | 'onTrashRead'>;
 
-  constructor(group: Pick<OpenGroup, 'engine' | 'lane'>) {
+  constructor(group: Pick<OpenedGroup, 'engine' | 'lane' | 'onTrashRead'>) {
     this.#group = group;
   }
 
@@ -25,6 +25,7 @@ export class LocalCopies implements RepairSource {
     const { lane, engine } = this.#group;
     const fingerprints = new Uint8Array(Buffer.concat(missing.map(index => wanted[index]!.fingerprint)));
     if ((await lane.call('rescueChunks', engine, fingerprints, missing.length)) === 0) return answers;
+    this.#group.onTrashRead();
     for (const index of missing) answers[index] = await this.#read(wanted[index]!);
     return answers;
   }

@@ -6,9 +6,9 @@
 import { BLOCKMAP_NODE_ROWS_MAX } from '../base/limits.js';
 import { FINGERPRINT_SIZE } from '../native/binding.js';
 import { LocalCopies } from './local-copies.js';
+import type { OpenedGroup } from './opened-group.js';
 import type { FileRow } from './record.js';
 import type { WantedChunk } from './repair-source.js';
-import type { OpenGroup } from './types.js';
 
 const HEADER_SIZE = 16;
 const ROW_COUNT_OFFSET = 8;
@@ -17,7 +17,7 @@ const INNER_ROW_SIZE = 44;
 
 /** `unit`: runs each read. A node below a lost one is not known, and comes when that one is there again. */
 export async function* lostNodes(
-  group: Pick<OpenGroup, 'engine' | 'lane'>,
+  group: Pick<OpenedGroup, 'engine' | 'lane' | 'onTrashRead'>,
   { root, rootLength, depth }: Pick<FileRow, 'root' | 'rootLength' | 'depth'>,
   unit: <T>(work: () => Promise<T>) => Promise<T>,
 ): AsyncGenerator<WantedChunk> {

@@ -52,11 +52,14 @@ export class OpenedGroup implements OpenGroup {
   readonly repairSources: RepairSource[] = [];
   readonly placeMarks = new PlaceMarks();
   readonly openReads = new Set<BlockmapRoot>();
+  /** Told when chunks were looked for in the trash, and found: by a read, or by a repair. */
+  onTrashRead: () => void = () => undefined;
   readonly retention: RetentionClock;
   #lastCommitMs: number;
   /** Of the first record that the log still gives. */
   #firstSequence: number;
   #isRebuilding = false;
+  #isClosing = false;
 
   private constructor(parts: Parts) {
     this.#parts = parts;
@@ -193,12 +196,28 @@ export class OpenedGroup implements OpenGroup {
     if (rescued > 0) {
       const message = `${rescued} chunks had to be read from the trash: the cleaner was wrong and stops`;
       this.#parts.context.onEvent({ level: 'error', group: this.name, message });
+      this.onTrashRead();
     }
     if (rescued === count) return new Uint8Array(0);
     return firstLost(this.lane, this.engine, found.absent);
   }
 
+  /** No stream begins from now on: the engine must not be detached with one. BUSY: some are under way. */
+  async endIngest(): Promise<void> {
+    this.#isClosing = true;
+    const { streamsOpen } = await this.space.refresh();
+    if (streamsOpen === 0) return;
+    this.#isClosing = false;
+    throw new StoreError('BUSY', `${streamsOpen} streams are under way`);
+  }
+
+  /** The closing has come to nothing. */
+  resumeIngest(): void {
+    this.#isClosing = false;
+  }
+
   admitIngest(): void {
+    if (this.#isClosing) throw new StoreError('BUSY', `storage group '${this.name}' is being closed`);
     if (this.queue.failure !== undefined) throw this.queue.failure;
     this.space.admit(this.settings.quotaBytes);
   }
@@ -255,6 +274,7 @@ export class OpenedGroup implements OpenGroup {
 
   /** Ends what is being committed, then closes view and engine. All streams must have ended. */
   async close(): Promise<void> {
+    this.#isClosing = true;
     await this.queue.drained();
     try {
       await this.view.close();
@@ -386,8 +406,8 @@ async function hideStored(
   engine: EngineHandle,
   state: GroupState,
 ): Promise<void> {
-  for (const { id } of await hideChunks(lane, engine, state.stores)) {
-    const message = `data store ${id}, of which the log knows, is not there`;
-    context.onEvent({ level: 'warn', group: entry.name, message });
-  }
+  const { missing, cut } = await hideChunks(lane, engine, state.stores);
+  const warn = (message: string) => context.onEvent({ level: 'warn', group: entry.name, message });
+  for (const { id } of missing) warn(`data store ${id}, of which the log knows, is not there`);
+  for (const { id } of cut) warn(`data store ${id} has fewer chunks than the log knows of`);
 }

@@ -17,8 +17,12 @@ export async function rotateIfDue(context: CatalogContext, group: OpenedGroup): 
   if (encryption !== 'internal' || !group.keyring.needsRotation(rotationDays)) return false;
   const epoch = await group.keyring.addEpoch();
   const createdMs = context.clock.nowMs();
-  await group.commit(recordsChange([{ type: RecordType.KEY, epoch, createdMs }]));
-  await group.lane.call('setDataKeys', group.engine, group.keyring.dataKeys, epoch);
+  try {
+    await group.commit(recordsChange([{ type: RecordType.KEY, epoch, createdMs }]));
+  } finally {
+    // In any case: what is sealed under a key that the keyring takes for an old one is sealed anew for ever.
+    await group.lane.call('setDataKeys', group.engine, group.keyring.dataKeys, epoch);
+  }
   const message = `key epoch ${epoch} has begun; older data keeps its keys until it is copied`;
   context.onEvent({ level: 'info', group: group.name, message });
   return true;

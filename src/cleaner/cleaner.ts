@@ -14,6 +14,7 @@ import { type CleanerContent, CleanerFile, type CycleReport } from './cleaner-fi
 import { Cycle, type CycleOptions } from './cycle.js';
 import { emptyTrashBack, pardonCondemned } from './pardon.js';
 import { isDue } from './schedule.js';
+import { demandUnread } from './trash.js';
 import type { Thoroughness } from './victims.js';
 import { BrakePulled, type CycleFigures, type Phase, Work } from './work.js';
 
@@ -52,6 +53,7 @@ export class Cleaner implements GroupService {
   #work: Work | undefined;
   #timer: Timer | undefined;
   #ticking: Promise<void> | undefined;
+  #reading: Promise<void> | undefined;
   #lastEndMs = Number.NEGATIVE_INFINITY;
   #answeredReads = 0;
 
@@ -60,6 +62,11 @@ export class Cleaner implements GroupService {
   }
 
   start(): void {
+    this.group.onTrashRead = () => {
+      this.#reading ??= this.#trashWasRead().finally(() => {
+        this.#reading = undefined;
+      });
+    };
     this.#ticking = this.#tick();
   }
 
@@ -69,6 +76,7 @@ export class Cleaner implements GroupService {
     this.#timer?.cancel();
     await this.#ticking;
     await this.#running;
+    await this.#reading;
   }
 
   get group(): OpenedGroup {
@@ -101,12 +109,15 @@ export class Cleaner implements GroupService {
   /** Releases the brake: what was condemned before is not believed any more. Nothing, when there is none. */
   async release(): Promise<void> {
     await this.#running;
+    await this.#reading;
     const file = await this.#open();
     if (file.content.brake === undefined) return;
     const work = this.#makeWork(new AbortController().signal);
+    // What a crash or a failure has left there when the brake was pulled.
     await emptyTrashBack(work);
+    const { trashReads } = await work.callAnyway('counters', work.engine);
     await pardonCondemned(work);
-    this.#answeredReads = (await this.group.space.refresh()).trashReads;
+    this.#answeredReads = trashReads;
     await file.change(({ brake: _released, ...content }) => content);
     work.note('info', 'the brake has been released; what was condemned is pardoned');
   }
@@ -188,6 +199,20 @@ export class Cleaner implements GroupService {
       work.note('error', `what is in the trash stays there: ${asStoreError(thrown).message}`);
     }
     return { outcome: 'braked', failure: reason };
+  }
+
+  /** The brake is pulled at once: a restart would forget the read, and the trash would go. Never rejects. */
+  async #trashWasRead(): Promise<void> {
+    await this.#running;
+    const work = this.#makeWork(new AbortController().signal);
+    try {
+      const file = await this.#open();
+      if (file.content.brake === undefined) {
+        await demandUnread(work).catch((thrown: unknown) => this.#endingOf(work, file, thrown));
+      }
+    } catch (thrown) {
+      work.note('error', `the brake is not pulled: ${asStoreError(thrown).message}`);
+    }
   }
 
   #makeWork(signal: AbortSignal): Work {

@@ -17,10 +17,15 @@ import { formatSize } from '../base/units.js';
 import { type CondemnRecord, RecordType } from '../catalog/record.js';
 import { type DataStoreInfo, HIDDEN_DEAD, type StoreSurvey } from '../native/binding.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
-import { isHealed } from './damaged-chunks.js';
+import { unhealedChunks } from './damaged-chunks.js';
 import { type Candidate, chooseVictims, deadShare, type Thoroughness, unaccountedBytes } from './victims.js';
 import type { ViewMark } from './view-mark.js';
 import { BrakePulled, idBytes, type Work } from './work.js';
+
+interface Surveyed extends Candidate {
+  /** Damaged chunks without a good copy: it can be emptied only when they are all dead. */
+  readonly unhealed: readonly number[];
+}
 
 /** Of what the log says may be dead: what is alive, and what was not condemned, alive or not worth it. */
 export interface Settled {
@@ -61,14 +66,16 @@ async function survey(
   { handle }: ViewMark,
   stores: ReadonlyMap<string, DataStoreInfo>,
   isWorthClosing: (store: Candidate) => boolean,
-): Promise<Candidate[]> {
-  const candidates: Candidate[] = [];
+): Promise<Surveyed[]> {
+  const candidates: Surveyed[] = [];
   for (const { id } of stores.values()) {
     work.progress.done += 1;
     const state = work.group.state.stores.get(id);
     const isDecided = state !== undefined && (state.moved !== undefined || state.condemned.length > 0);
-    if (isDecided || (state !== undefined && !(await isHealed(work, state)))) continue;
-    const found = { ...(await work.call('surveyStore', work.engine, handle, id)), id };
+    if (isDecided) continue;
+    const unhealed = state === undefined ? [] : await unhealedChunks(work, state);
+    const found = { ...(await work.call('surveyStore', work.engine, handle, id)), id, unhealed };
+    if (unhealed.length > found.deadCount) continue;
     if (found.isClosed) candidates.push(found);
     else if (isWorthClosing(found) && (await close(work, id))) candidates.push({ ...found, isClosed: true });
   }
@@ -116,7 +123,7 @@ function condemnedBytes({ group }: Work, stores: ReadonlyMap<string, DataStoreIn
     .reduce((sum, { deadPlainBytes }) => sum + deadPlainBytes, 0);
 }
 
-async function condemnOne(work: Work, { handle }: ViewMark, victim: Candidate): Promise<void> {
+async function condemnOne(work: Work, { handle }: ViewMark, victim: Surveyed): Promise<void> {
   const bits = sharedBytes(Math.ceil(victim.chunkCount / 8));
   let found: StoreSurvey;
   try {
@@ -125,6 +132,10 @@ async function condemnOne(work: Work, { handle }: ViewMark, victim: Candidate): 
     // A stream has come to hold it: another cycle takes it.
     if (hasCode(thrown, 'BUSY')) return;
     throw thrown;
+  }
+  if (victim.unhealed.some(chunk => (bits[chunk >> 3]! & (1 << (chunk & 7))) === 0)) {
+    await work.callAnyway('revealChunks', work.engine, victim.id, HIDDEN_DEAD);
+    return;
   }
   try {
     await work.commit(...condemnRecords(victim.id, work.figures.epoch, found, bits));

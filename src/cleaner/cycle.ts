@@ -4,6 +4,7 @@
  * nothing reaches. Two cycles bring space back. Every step is one awaitable call that leaves a state which
  * the next cycle, after a crash too, goes on from.
  */
+import { CLEANER_TRASH_EPOCHS_MAX } from '../base/limits.js';
 import type { CleanerFile } from './cleaner-file.js';
 import { condemn } from './condemn.js';
 import { emptyStores } from './emptying.js';
@@ -119,7 +120,9 @@ export class Cycle {
     const known = this.#file.content.trash.filter(({ epoch }) => epochs.has(epoch));
     const fresh = [...epochs].filter(epoch => !known.some(entry => entry.epoch === epoch));
     if (fresh.length === 0 && known.length === this.#file.content.trash.length) return;
-    const trash = [...known, ...fresh.map(epoch => ({ epoch, sinceMs: nowMs }))];
+    // Beyond the bound an epoch waits for those before it: its hold begins when there is room.
+    const all = [...known, ...fresh.map(epoch => ({ epoch, sinceMs: nowMs }))];
+    const trash = all.slice(0, CLEANER_TRASH_EPOCHS_MAX);
     await this.#file.change(content => ({ ...content, trash }));
   }
 

@@ -12,11 +12,11 @@ import { idBytes, type Work } from './work.js';
 
 const BITS = 8;
 
-/** Does every damaged chunk of it have a good copy elsewhere? Then it can be emptied. */
-export async function isHealed(work: Work, { id, damaged }: StoreState): Promise<boolean> {
-  if (damaged.length === 0) return true;
+/** Numbers of its damaged chunks that have no good copy elsewhere: while one of them is alive, it stays. */
+export async function unhealedChunks(work: Work, { id, damaged }: StoreState): Promise<readonly number[]> {
+  if (damaged.length === 0) return [];
   const chunks = new Set(damaged.flatMap(({ firstChunk, bits }) => chunksOf(firstChunk, bits)));
-  let isHealed = true;
+  const unhealed: number[] = [];
   await forEachFingerprints(work, id, async (fingerprints, first) => {
     const own = [...chunks].filter(
       chunk => chunk >= first && chunk < first + fingerprints.length / FINGERPRINT_SIZE,
@@ -32,10 +32,10 @@ export async function isHealed(work: Work, { id, damaged }: StoreState): Promise
     for (let index = 0; index < own.length; index += 1) {
       const place = places.slice(index * DATA_STORE_ID_SIZE, (index + 1) * DATA_STORE_ID_SIZE);
       const hex = Buffer.from(place).toString('hex');
-      if (hex === id || place.every(byte => byte === 0)) isHealed = false;
+      if (hex === id || place.every(byte => byte === 0)) unhealed.push(own[index]!);
     }
   });
-  return isHealed;
+  return unhealed;
 }
 
 /**

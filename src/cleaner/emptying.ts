@@ -3,12 +3,13 @@
  * sealed anew) and synced, the MOVE is durable, the view's entries follow, and only then the file goes to the
  * trash. Each step may be repeated; what a crash leaves is finished by the next cycle.
  */
-import { hasCode } from '../base/errors.js';
+import { asStoreError, hasCode } from '../base/errors.js';
 import { CLEANER_COPY_BYTES } from '../base/limits.js';
 import { type CondemnRecord, RecordType } from '../catalog/record.js';
 import type { StoreState } from '../catalog/store-states.js';
 import type { DataStoreInfo } from '../native/binding.js';
 import { quarantine } from './damaged-chunks.js';
+import { pardon } from './pardon.js';
 import { forgetPlaces } from './place-rows.js';
 import { idBytes, type Work } from './work.js';
 
@@ -69,13 +70,21 @@ async function copyForward(work: Work, id: string, chunkCount: number): Promise<
   return duplicateBytes;
 }
 
-/** Its MOVE is in the log. Again after a crash; when a stream holds it still, another cycle comes. */
+/**
+ * Its MOVE is in the log. Again after a crash; when a stream holds it still, another cycle comes. A copy that
+ * was condemned or put into quarantine meanwhile is none: then it is a data store like any other again.
+ */
 export async function trash(work: Work, id: string): Promise<void> {
   await work.group.placeMarks.change(async () => {
     await forgetPlaces(work, id);
-    await work.call('trashStore', work.engine, id).catch((thrown: unknown) => {
-      if (!hasCode(thrown, 'BUSY')) throw thrown;
-    });
+    try {
+      await work.call('trashStore', work.engine, id);
+    } catch (thrown) {
+      if (hasCode(thrown, 'BUSY')) return;
+      if (!hasCode(thrown, 'INVALID')) throw thrown;
+      await pardon(work, id);
+      work.note('warn', `data store ${id} stays, and is looked at anew: ${asStoreError(thrown).message}`);
+    }
   });
 }
 

@@ -4,12 +4,16 @@
  * and named as moved, which its chunks' other copies allow.
  */
 import { RecordType } from '../catalog/record.js';
-import { HIDDEN_DEAD } from '../native/binding.js';
+import { HIDDEN_DAMAGED, HIDDEN_DEAD } from '../native/binding.js';
 import { idBytes, type Work } from './work.js';
 
 /** Everything in the trash is found again. */
 export async function emptyTrashBack(work: Work): Promise<void> {
   for (const id of await work.callAnyway('listTrash', work.engine)) {
+    // The start has hidden only what was in data/; look-ups must not find a damaged chunk for a moment.
+    for (const { firstChunk, bits } of work.group.state.stores.get(id)?.damaged ?? []) {
+      await work.callAnyway('hideChunks', work.engine, id, HIDDEN_DAMAGED, firstChunk, bits);
+    }
     await work.callAnyway('untrashStore', work.engine, id);
     await pardon(work, id);
     work.note('warn', `data store ${id} is back from the trash`);
@@ -24,7 +28,8 @@ export async function pardonCondemned(work: Work): Promise<void> {
   }
 }
 
-async function pardon(work: Work, id: string): Promise<void> {
+/** Nothing that was decided of this data store counts any more. */
+export async function pardon(work: Work, id: string): Promise<void> {
   await work.commit({ type: RecordType.PARDON, dataStore: idBytes(id) });
   await work.callAnyway('revealChunks', work.engine, id, HIDDEN_DEAD);
 }

@@ -24,8 +24,9 @@ export async function probe(work: Work, ids: readonly string[], namesMax = CLEAN
 
 async function giveRoots(work: Work, handle: ProbeHandle, namesMax: number): Promise<void> {
   const { group, engine } = work;
-  const { lastSequence: last } = await work.call('counters', engine);
+  // In this order: the checkpoint's end has to lie before `last`.
   const { begin } = group.state.mark;
+  const { lastSequence: last } = await work.call('counters', engine);
   work.begin('probe', group.state.totals.files);
   await forEachRoot(
     { lane: group.lane, engine, begin, last },

@@ -47,11 +47,11 @@ export function liveFileBytes(store: StoreSurvey): number {
 }
 
 /** In the order in which they are to be condemned: the deadest first. Pinned ones are left for later. */
-export function chooseVictims(candidates: readonly Candidate[], bounds: ChoiceBounds): Candidate[] {
+export function chooseVictims<C extends Candidate>(candidates: readonly C[], bounds: ChoiceBounds): C[] {
   const byShare = candidates
     .filter(store => store.isClosed && store.pinCount === 0)
     .sort((a, b) => deadShare(b) - deadShare(a) || (a.id < b.id ? -1 : 1));
-  const chosen: Candidate[] = [];
+  const chosen: C[] = [];
   const spent = { deadChunks: 0, copyBytes: 0, resealBytes: 0 };
   const isWorthIt = worth(byShare, bounds.thoroughness);
   const isSmall = ({ fileBytes }: StoreSurvey) => fileBytes <= bounds.smallBytes;

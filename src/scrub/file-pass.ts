@@ -79,7 +79,13 @@ export class FilePass {
 
   async #file(row: FileRow): Promise<void> {
     const { group, state } = this.#work;
+    const { root, rootLength, depth } = row;
+    const map = { root, rootLength, depth };
+    // Before it is asked whether the file is there still: the cleaner lets what is read be from then on.
+    group.openReads.add(map);
     try {
+      const [current] = await group.state.index.load([row]);
+      if (current?.version !== row.version) return;
       await new WholeFile(this.#work, row, this.#buffers()).read();
       state.content.filesRead += 1;
     } catch (thrown) {
@@ -92,6 +98,8 @@ export class FilePass {
       this.failed.push(name);
       if (this.failed.length > SCRUB_FILES_NAMED_MAX) this.failed.shift();
       this.#work.event('error', `file ${name} does not come out as it was put: ${code} ${message}`);
+    } finally {
+      group.openReads.delete(map);
     }
   }
 

@@ -64,11 +64,12 @@ export class ReferencePass {
 
   async #file(check: ReferenceCheck, row: FileRow, walk: Walk): Promise<void> {
     let isDamaged = false;
+    const wanted: WantedChunk[] = [];
     try {
       for (let offset = 0; offset < row.size; ) {
         const { next, lost } = await this.#work.unit(() => check.batch(row, offset));
         isDamaged ||= lost.length > 0;
-        for (const chunk of lost) walk.want(chunk);
+        if (wanted.length < REPAIR_CHUNKS_MAX) wanted.push(...lost);
         offset = next;
       }
     } catch (thrown) {
@@ -77,7 +78,9 @@ export class ReferencePass {
       isDamaged = true;
       await this.#wantNodes(row, walk);
     }
+    // What a file that has gone meanwhile needed is looked for nowhere, least of all in the trash.
     if (!isDamaged || !(await check.isCurrent(row))) return;
+    for (const chunk of wanted) walk.want(chunk);
     walk.name(nameOfFile(this.#work.group, row));
   }
 

@@ -34,7 +34,8 @@ test('nodes that cannot be read are found below those that can, with their lengt
     slab.set(found);
     return { bytes: found.length, unresolvedCount: 0 };
   };
-  const group = { engine: 1, lane: { call } as unknown as Lane };
+  const onTrashRead = () => undefined;
+  const group = { engine: 1, lane: { call } as unknown as Lane, onTrashRead };
   const file = { root: fingerprintOf(1), rootLength: nodeOf(2, 3).length, depth: 3 };
   // Lengths of children say what is read: those of this tree are as long as they are.
   nodes.set(

@@ -17,7 +17,7 @@ afterEach(async () => {
 });
 
 const MIB = 2 ** 20;
-const A = seededBytes(1, 3 * MIB);
+const A = seededBytes(1, 5 * MIB);
 const B = seededBytes(2, 2 * MIB);
 const C = seededBytes(3, 700_000);
 
@@ -130,7 +130,7 @@ async function openStream(it: CleaningSystem): Promise<Upload> {
   for (let at = 0; at < A.length; at += 65_536) {
     if (!upload.write(A.subarray(at, at + 65_536))) await upload.ready();
   }
-  for (let turn = 0; turn < 50; turn += 1) await new Promise(resolve => setImmediate(resolve));
+  while (upload.progress.settledBytes === 0) await new Promise(resolve => setImmediate(resolve));
   return upload;
 }
 

@@ -1,7 +1,9 @@
 /** Encrypted groups: cleaning, sealing anew after a rotation or a later encryption, and keys that go. */
 import { afterEach, expect, test } from 'vitest';
 import { DAY_MS } from '../../src/base/clock.js';
+import { StoreError } from '../../src/base/errors.js';
 import { rotateIfDue } from '../../src/catalog/rotation.js';
+import { Upload } from '../../src/ingest/upload.js';
 import { CleaningSystem } from '../support/cleaning-system.js';
 import { seededBytes } from '../support/ledger.js';
 
@@ -94,5 +96,42 @@ test('the data of a group that is encrypted later is sealed by cleaning', async 
   expect(await epochs(it)).toEqual([1]);
   expect(await it.problems(FILES)).toEqual([]);
   await it.restart();
+  expect(await it.problems(FILES)).toEqual([]);
+});
+
+test('a rotation that is not committed never costs the key that is in use', async () => {
+  const it = await filled('internal');
+  for (const path of ['a', 'b']) await it.remove(path);
+  for (let cycle = 0; cycle < 3; cycle += 1) await it.run('done', GROUP);
+  await it.restart();
+  for (let cycle = 0; cycle < 3; cycle += 1) await it.run('done', GROUP);
+  expect(await epochs(it)).toEqual([]);
+  it.clock.now += 8 * DAY_MS;
+  it.lane.hookOnce('appendLog', () => Promise.reject(new StoreError('NO_SPACE', 'the disk is full')));
+  await expect(rotateIfDue(it.system.context, group(it))).rejects.toMatchObject({ code: 'NO_SPACE' });
+  await it.run('done', GROUP);
+  for (const [path, bytes] of Object.entries(FILES)) await it.put(path, bytes);
+  expect(await epochs(it)).toEqual([2]);
+  await it.restart();
+  expect(await it.problems(FILES)).toEqual([]);
+});
+
+test('a stream that begins while its group is being encrypted is refused', async () => {
+  const it = await filled('off');
+  const { group: before } = it.system.catalog.openContainer('c');
+  const encryption = { encryption: 'static' as const, passphrase: 'p', keyFile: KEY_FILE };
+  const held = Upload.begin(before);
+  await expect(it.system.catalog.updateGroup(GROUP, encryption)).rejects.toMatchObject({ code: 'BUSY' });
+  await expect(it.lane.call('detach', before.engine)).rejects.toMatchObject({ code: 'BUSY' });
+  await held.close();
+  await it.put('b', FILES.b);
+  let begin: () => unknown = () => undefined;
+  it.lane.hookOnce('detach', (parameters, run) => {
+    begin = () => Upload.begin(before);
+    expect(begin).toThrow(/being closed/);
+    return run(...parameters);
+  });
+  await it.system.catalog.updateGroup(GROUP, encryption);
+  expect(begin).toThrow(/being closed/);
   expect(await it.problems(FILES)).toEqual([]);
 });

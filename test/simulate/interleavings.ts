@@ -196,7 +196,7 @@ class Play {
     const file = await CleanerFile.open({ lane, disk: this.#disk, directory, nowMs: () => clock.nowMs() });
     const pacer = new Pacer({ clock, isForegroundBusy: () => false, restFactor: 0 });
     const cycle = (): Map<string, Step> => {
-      const work = new Work({ group, clock, pacer, onEvent: () => undefined });
+      const work = new Work({ group, clock, pacer, onEvent: () => undefined, answeredReads: 0 });
       this.#cycle = new Cycle(work, file, { thoroughness: 'thorough', holdMs: 0 });
       return new Map(this.#cycle.steps.map(step => [step.name, step]));
     };

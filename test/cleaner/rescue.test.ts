@@ -1,0 +1,84 @@
+/** Scrub beside the trash: what it takes from there, and what it must not ask for. */
+import { afterEach, expect, test } from 'vitest';
+import { binding } from '../../src/native/binding.js';
+import { Scrub } from '../../src/scrub/scrub.js';
+import { CleaningSystem } from '../support/cleaning-system.js';
+import { seededBytes } from '../support/ledger.js';
+
+const systems: CleaningSystem[] = [];
+
+afterEach(async () => {
+  for (const it of systems.splice(0)) await it.dispose();
+});
+
+test('a damaged chunk is repaired from its copy in the trash, and the cleaner stops', async () => {
+  const it = await CleaningSystem.start();
+  systems.push(it);
+  const pieces = Array.from({ length: 20 }, (_, at) => seededBytes(100 + at, 100_000));
+  const kept = Buffer.concat(pieces.filter((_, at) => at % 2 === 0));
+  await it.put('whole', Buffer.concat(pieces));
+  await it.put('kept', kept);
+  await it.remove('whole');
+  await it.restart();
+  await it.system.catalog.changeCleanerSettings({ holdHours: 1 });
+  const before = (await it.lane.call('listDataStores', it.group.engine)).map(({ id }) => id);
+  await it.run();
+  await it.run();
+  await it.lane.call('sync', it.group.engine);
+  const stores = await it.lane.call('listDataStores', it.group.engine);
+  const { path } = stores.find(({ id, isClosed }) => isClosed && !before.includes(id))!;
+  binding().diskDamage(it.disk, path, 20_000, Uint8Array.of(0xa5, 0x5a));
+  const scrub = new Scrub({ clock: it.clock, onEvent: event => void it.events.push(event) }, it.group);
+  const { quarantinedChunks, lostChunks } = await scrub.run();
+  await scrub.close();
+  expect({ isDamaged: quarantinedChunks > 0, lostChunks }).toEqual({ isDamaged: true, lostChunks: 0 });
+  await expect(it.run()).rejects.toMatchObject({ code: 'LOCKED' });
+  expect(await it.problems({ kept })).toEqual([]);
+});
+
+/** Files a and b, a trash that is held, and scrub. */
+async function scrubbed(size: number) {
+  const it = await CleaningSystem.start();
+  systems.push(it);
+  await it.put('a', seededBytes(1, size));
+  await it.put('b', seededBytes(2, 500_000));
+  await it.restart();
+  await it.system.catalog.changeCleanerSettings({ holdHours: 1 });
+  const scrub = new Scrub({ clock: it.clock, onEvent: event => void it.events.push(event) }, it.group);
+  /** What file a has alone goes to the trash. */
+  const trashA = async () => {
+    await it.remove('a');
+    await it.run();
+    await it.run();
+  };
+  const trashReads = async () => (await it.group.space.refresh()).trashReads;
+  return { it, scrub, trashA, trashReads };
+}
+
+test('a file that is deleted while its references are checked is not repaired from the trash', async () => {
+  const { it, scrub, trashA, trashReads } = await scrubbed(2_000_000);
+  it.lane.hookOnce('findRows', async (parameters, run) => {
+    await trashA();
+    expect((await it.group.space.refresh()).trashBytes).toBeGreaterThan(0);
+    return run(...parameters);
+  });
+  await scrub.run();
+  await scrub.close();
+  expect(await trashReads()).toBe(0);
+});
+
+test('a file that is deleted while scrub reads it stays until it has been read', async () => {
+  const { it, scrub, trashA, trashReads } = await scrubbed(6_000_000);
+  it.lane.hookOnce('readRecords', async (parameters, run) => {
+    await trashA();
+    expect(it.group.state.stores.all()).toEqual([]);
+    return run(...parameters);
+  });
+  await scrub.tick();
+  await scrub.close();
+  expect(await trashReads()).toBe(0);
+  expect(it.group.openReads.size).toBe(0);
+  await it.run();
+  await it.run();
+  expect((await it.group.space.refresh()).trashBytes).toBeGreaterThan(0);
+});
