@@ -4,9 +4,10 @@
  */
 import { expect, test } from 'vitest';
 import { enumerateWorkloads } from '../support/enumerate.js';
+import { runCount } from '../support/ledger.js';
 
 /** A prime: over the workloads all kinds of operations have their turn. */
-const STEP = 29;
+const STEP = runCount('GRANARY_CRASH_STEP', 29);
 
 test('nothing acknowledged is lost by a power cut at any operation, whatever was not synced', async () => {
   expect(await enumerateWorkloads('crash-points', STEP)).toEqual([]);
