@@ -152,6 +152,7 @@ Napi::Value Counters(const Napi::CallbackInfo& info) {
   object.Set("residentIsComplete", counters.resident_is_complete);
   object.Set("streamsOpen", GiveU64(env, counters.streams_open));
   object.Set("lastSequence", GiveU64(env, counters.last_sequence));
+  object.Set("dataStoreSizeTarget", GiveU64(env, counters.store_size_target));
   object.Set("freeBytes", GiveU64(env, counters.free_bytes));
   object.Set("epoch", GiveU64(env, counters.epoch));
   object.Set("trashBytes", GiveU64(env, counters.trash_bytes));

@@ -258,6 +258,7 @@ EngineCounters Engine::Counters() {
   counters.resident_bytes = stores_->resident_bytes();
   counters.resident_is_complete = stores_->IsComplete();
   if (auto free = files_->FreeSpace(directory_); free.ok()) counters.free_bytes = *free;
+  counters.store_size_target = stores_->size_target();
   counters.epoch = stores_->epoch();
   counters.trash_bytes = stores_->trash_bytes();
   counters.trash_reads = stores_->trash_reads();

@@ -65,6 +65,7 @@ struct EngineCounters {
   uint64_t streams_open = 0;
   uint64_t last_sequence = 0;
   uint64_t free_bytes = 0;
+  uint64_t store_size_target = 0;  // less than asked for on a small volume
   uint64_t epoch = 0;
   uint64_t trash_bytes = 0;
   uint64_t trash_reads = 0;

@@ -201,6 +201,17 @@ Status StoreSet::EnsureDirectory(const std::string& path) {
   return parameters_.files->SyncDirectory(DirectoryOf(path));
 }
 
+// What is alive in a data store has to fit beside it when it is emptied, also when ingest has filled the volume
+// up to its floor: 2 % of it, of which the cleaner's copies take half (src/base/limits.ts).
+uint64_t StoreSet::size_target() const {
+  uint64_t volume = 0;
+  for (const StoreSlot* slot : AllSlots()) volume += slot->store->counts().file_bytes;
+  auto free = parameters_.files->FreeSpace(parameters_.directory);
+  if (!free.ok()) return parameters_.size_target;
+  volume += *free + trash_bytes();
+  return std::min(parameters_.size_target, std::max(kStoreSizeTargetMin, volume / kStoresOfVolume));
+}
+
 Result<StoreSlot*> StoreSet::CreateStore() {
   // Held until the data store is in the set: behind SetDataKeys none appears under an earlier key, so that
   // one which no data store uses then may go.
@@ -218,13 +229,14 @@ Result<StoreSlot*> StoreSet::CreateStore() {
   if (!created.ok()) return Fail(created.status());
   StoreSlot* slot = AddSlot(std::move(*created), StoreState::kLive);
   slot->is_resident = true;
+  slot->size_target = size_target();
   std::lock_guard lock(appenders_mutex_);
   open_stores_.push_back(slot);
   return slot;
 }
 
 void StoreSet::ReturnAppender(StoreSlot* slot) {
-  if (slot->store->counts().file_bytes >= parameters_.size_target) {
+  if (slot->store->counts().file_bytes >= slot->size_target) {
     CloseInBackground(slot);
     return;
   }

@@ -33,6 +33,11 @@
 
 namespace granary {
 
+// A data store is closed behind a hundredth of the volume, but not before the first, if that is less than its
+// bound.
+inline constexpr uint64_t kStoreSizeTargetMin = 4ull << 20;
+inline constexpr uint64_t kStoresOfVolume = 100;
+
 // Where a data store's file is: in data/, in trash/, or unlinked.
 enum class StoreState { kLive, kTrash, kGone };
 
@@ -40,6 +45,7 @@ enum class StoreState { kLive, kTrash, kGone };
 struct StoreSlot {
   uint32_t number = 0;
   std::shared_ptr<DataStore> store;
+  uint64_t size_target = 0;  // closed behind it; set before anything is appended
   std::atomic<StoreState> state{StoreState::kLive};
   std::atomic<uint32_t> pin_count{0};
   HiddenChunks hidden;                   // under the set's condemn lock
@@ -72,7 +78,7 @@ class StoreSet {
     StoreId store_id;
     uint64_t incarnation = 0;
     uint64_t resident_bytes_max = 0;
-    uint64_t size_target = 0;
+    uint64_t size_target = 0;  // less on a small volume
     uint64_t epoch = 0;  // of the cleaner
     bool is_read_only = false;
   };
@@ -183,6 +189,8 @@ class StoreSet {
   StoreSlot* slot(uint32_t number) const;
   uint64_t resident_entries() const { return index_.size(); }
   uint64_t resident_bytes() const { return index_.bytes(); }
+  // Of the file of a data store that is begun now.
+  uint64_t size_target() const;
   // The first failed write: from then on nothing is appended (invariant I10).
   Status failure() const;
   const Key* KeyOfEpoch(uint32_t epoch) const;

@@ -84,7 +84,7 @@ export const FREE_CHECK_INTERVAL_MS = 1000;
  * unique data.
  */
 export const RESIDENT_INDEX_BYTES_MAX = 512 * MIB;
-/** A data store is closed behind it. */
+/** A data store is closed behind it; on a volume below a hundred times that, behind a hundredth of the volume. */
 export const DATA_STORE_SIZE_TARGET = 128 * MIB;
 /** Decompressed regions kept for the next segment of a restore. */
 export const REGION_CACHE_BYTES_MAX = 32 * MIB;

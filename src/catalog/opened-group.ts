@@ -118,11 +118,6 @@ export class OpenedGroup implements OpenGroup {
     return this.#parts.context.disk;
   }
 
-  /** Data stores are closed behind it. */
-  get dataStoreSizeTarget(): number {
-    return this.#parts.context.engineBounds.dataStoreSizeTarget;
-  }
-
   get report(): AttachReport {
     return this.#parts.report;
   }

@@ -44,14 +44,14 @@ export async function condemn(work: Work, mark: ViewMark, thoroughness: Thorough
     store.chunkCount > 0 && (isOutdated(store) || deadShare(store) >= closingShare);
   const candidates = await survey(work, mark, stores, isWorthClosing);
   const aliveBytes = checkBrake(work, mark, stores, candidates);
-  const { freeBytes } = await work.call('counters', work.engine);
+  const { freeBytes, dataStoreSizeTarget } = await work.call('counters', work.engine);
   work.figures.resealStores = [...stores.values()].filter(isOutdated).length;
   const victims = chooseVictims(candidates, {
     thoroughness,
     deadChunksMax: CLEANER_CONDEMNED_CHUNKS_MAX,
     copyBytesMax: freeBytes * CLEANER_COPY_FREE_SHARE,
     resealBytesMax: thoroughness === 'gentle' ? CLEANER_RESEAL_BYTES_MAX : Number.POSITIVE_INFINITY,
-    smallBytes: work.group.dataStoreSizeTarget * CLEANER_SMALL_STORE_SHARE,
+    smallBytes: dataStoreSizeTarget * CLEANER_SMALL_STORE_SHARE,
     activeEpoch: keyring.activeEpoch,
   });
   for (const victim of victims) await condemnOne(work, mark, victim);

@@ -183,6 +183,8 @@ export interface EngineCounters {
   readonly streamsOpen: number;
   readonly lastSequence: number;
   readonly freeBytes: number;
+  /** Of a data store that is begun now: less than asked for on a small volume. */
+  readonly dataStoreSizeTarget: number;
   readonly epoch: number;
   /** Of files in trash/. */
   readonly trashBytes: number;

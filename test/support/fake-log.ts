@@ -339,6 +339,7 @@ export class FakeDisk {
     },
     counters: (engine: number): EngineCounters => ({
       chunkCount: 10,
+      dataStoreSizeTarget: 2 ** 27,
       dataStoreCount: this.dataStores.size,
       plainBytes: 600,
       storedBytes: 300,

@@ -198,6 +198,24 @@ TEST_P(EngineTest, NoSpaceFailsTheStreamAndSpaceBringsTheServiceBackWithoutARest
   group.ExpectLedgerHolds("space again");
 }
 
+TEST_P(EngineTest, OnASmallVolumeDataStoresAreSmallEnoughForTheCleanerToCopyAround) {
+  for (const uint64_t capacity : {uint64_t{1} << 30, uint64_t{1} << 40}) {
+    GroupOptions options = Options();
+    options.store_size_target = 128ull << 20;
+    Group group(options);
+    ASSERT_TRUE(group.Format().ok());
+    group.disk().SetCapacity(capacity);
+    ASSERT_TRUE(group.Attach().ok());
+    for (int file = 0; file < 6; ++file) {
+      ASSERT_TRUE(group.Put("f" + std::to_string(file), MakeBytes(8000000, file)).ok());
+    }
+    const EngineCounters counters = group.engine().Counters();
+    EXPECT_LE(counters.store_size_target, capacity / 100);
+    EXPECT_GE(counters.store_count, capacity / 100 < options.store_size_target ? 3 : 1);
+    EXPECT_LE(counters.stored.file_bytes / counters.store_count, 2 * counters.store_size_target);
+  }
+}
+
 TEST_P(EngineTest, AFullDiskAtTheStartLeavesEveryFileReadable) {
   Group group(Options());
   ASSERT_TRUE(group.Format().ok());
