@@ -141,7 +141,8 @@ Status LogRecovery::CheckTail(LogSegmentReader* reader, bool is_last) {
 
 Status LogRecovery::RecoverSegment(uint64_t first_sequence, bool is_last) {
   LogSegmentReader reader(files_, directories_.copies, first_sequence, true);
-  if (Status status = reader.Begin(parameters_.store_id, parameters_.log_key, parameters_.sealed_from); !status.ok()) {
+  const Status status = reader.Begin(parameters_.store_id, parameters_.log_key, parameters_.sealed_from);
+  if (!status.ok()) {
     return RecoverHeaderless(&reader, status, first_sequence, is_last);
   }
   RETURN_IF_ERROR(CheckChain(reader));

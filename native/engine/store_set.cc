@@ -201,8 +201,8 @@ Status StoreSet::EnsureDirectory(const std::string& path) {
   return parameters_.files->SyncDirectory(DirectoryOf(path));
 }
 
-// What is alive in a data store has to fit beside it when it is emptied, also when ingest has filled the volume
-// up to its floor: 2 % of it, of which the cleaner's copies take half (src/base/limits.ts).
+// What is alive in a data store has to fit beside it when it is emptied, also when ingest has filled the
+// volume up to its floor: 2 % of it, of which the cleaner's copies take half (src/base/limits.ts).
 uint64_t StoreSet::size_target() const {
   uint64_t volume = 0;
   for (const StoreSlot* slot : AllSlots()) volume += slot->store->counts().file_bytes;

@@ -84,7 +84,7 @@ export const FREE_CHECK_INTERVAL_MS = 1000;
  * unique data.
  */
 export const RESIDENT_INDEX_BYTES_MAX = 512 * MIB;
-/** A data store is closed behind it; on a volume below a hundred times that, behind a hundredth of the volume. */
+/** A data store is closed behind it, or behind a hundredth of the volume when that is less. */
 export const DATA_STORE_SIZE_TARGET = 128 * MIB;
 /** Decompressed regions kept for the next segment of a restore. */
 export const REGION_CACHE_BYTES_MAX = 32 * MIB;
@@ -159,7 +159,7 @@ export const CLEANER_RESEAL_BYTES_MAX = 4096 * MIB;
 /** A data store is emptied when so much of it is dead; thoroughly, already at the lower share … */
 export const CLEANER_DEAD_SHARE_AUTOMATIC = 0.2;
 export const CLEANER_DEAD_SHARE_MIN = 0.01;
-/** Data stores below this share of a full one are copied together when there are so many: starts leave some. */
+/** Data stores below this share of a full one are copied together when they are many: starts leave some. */
 export const CLEANER_SMALL_STORE_SHARE = 1 / 16;
 export const CLEANER_SMALL_STORES_MIN = 16;
 /** … as long as the deader ones do not cover this share of all that is dead. */

@@ -374,7 +374,7 @@ export interface Binding {
   diskDamage(disk: DiskHandle, path: string, offset: number, bytes: Uint8Array): void;
   /** A disk of its own in the same state, synced and not, without plan, locks and open files. */
   diskCopy(disk: DiskHandle): DiskHandle;
-  /** With plan kind 7: copies of the disk as it was before each operation since the plan was set; drop each. */
+  /** With plan kind 7: the disk as it was before each operation since the plan was set; drop each copy. */
   diskCopies(disk: DiskHandle): DiskHandle[];
   diskDrop(disk: DiskHandle): void;
 }

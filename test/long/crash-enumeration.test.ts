@@ -9,6 +9,6 @@ test('nothing acknowledged is lost by a power cut at any operation, whatever was
   expect(await enumerateWorkloads('crash-points', STEP)).toEqual([]);
 });
 
-test('nothing acknowledged is lost by an I/O error, a short write or a full disk at any operation', async () => {
+test('no I/O error, short write or full disk at any operation loses anything acknowledged', async () => {
   expect(await enumerateWorkloads('io-faults', STEP)).toEqual([]);
 });

@@ -84,7 +84,9 @@ export const CLEANER_MUTANTS: readonly Mutant[] = [
     name: 'moved-chunks-lose-their-copy',
     breaks: 'caches follow before the file leaves',
     file: 'native/engine/store_trash.cc',
-    find: '    (void)index_.Insert(chunks[chunk], copies[chunk]);  // into the place that has just become free\n',
+    find:
+      '    (void)index_.Insert(chunks[chunk], copies[chunk]);' +
+      '  // into the place that has just become free\n',
     replace: '',
     caughtBy: scenario('marker_vs_lru_race'),
   },
@@ -207,7 +209,9 @@ export const CLEANER_MUTANTS: readonly Mutant[] = [
     name: 'pins-do-not-keep-a-data-store',
     breaks: 'a data store that a stream relies on stays',
     file: 'native/engine/store_trash.cc',
-    find: '    if (slot->pin_count > 0) return Status(Code::kBusy, "a stream relies on the data store");\n    slot->state',
+    find:
+      '    if (slot->pin_count > 0) return Status(Code::kBusy, "a stream relies on the data store");\n' +
+      '    slot->state',
     replace: '    slot->state',
     caughtBy: { test: 'test/cleaner/cycle.test.ts' },
   },

@@ -20,7 +20,9 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     file: 'src/catalog/commit-queue.ts',
     find: "        step = 'append';\n        const entries = await this.#append(records);",
     replace:
-      "        step = 'append';\n        for (const { waiting, result } of built) waiting.resolve(result);\n        const entries = await this.#append(records);",
+      "        step = 'append';\n" +
+      '        for (const { waiting, result } of built) waiting.resolve(result);\n' +
+      '        const entries = await this.#append(records);',
     caughtBy: SIMULATED,
   },
   {
@@ -43,18 +45,26 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     name: 'view-is-written-before-the-log',
     breaks: 'I3: the view never names what is not durable',
     file: 'src/catalog/commit-queue.ts',
-    find: '    const first = await this.#target.append(packEntries(records, payloads));\n    const wanted = this.#state.sequence + 1;',
+    find:
+      '    const first = await this.#target.append(packEntries(records, payloads));\n' +
+      '    const wanted = this.#state.sequence + 1;',
     replace:
-      '    const wanted = this.#state.sequence + 1;\n    void this.#target.append(packEntries(records, payloads)).catch(() => undefined);\n    const first = wanted;',
+      '    const wanted = this.#state.sequence + 1;\n' +
+      '    void this.#target.append(packEntries(records, payloads)).catch(() => undefined);\n' +
+      '    const first = wanted;',
     caughtBy: SIMULATED,
   },
   {
     name: 'failed-store-is-swallowed',
     breaks: 'I2: a failed write anywhere in the session fails the commit',
     file: 'src/ingest/segment-pipeline.ts',
-    find: '        .then(report => this.#store(segment, report))\n        .catch(thrown => this.#fail(thrown))',
+    find:
+      '        .then(report => this.#store(segment, report))\n' +
+      '        .catch(thrown => this.#fail(thrown))',
     replace:
-      "        .then(report => this.#store(segment, report))\n        .catch(thrown => ((thrown as { code?: string }).code === 'NO_SPACE' ? undefined : this.#fail(thrown)))",
+      '        .then(report => this.#store(segment, report))\n' +
+      "        .catch(thrown => ((thrown as { code?: string }).code === 'NO_SPACE'" +
+      ' ? undefined : this.#fail(thrown)))',
     caughtBy: { test: INGEST, name: 'enospc_is_fatal_for_commit' },
   },
   {
@@ -72,7 +82,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     file: 'native/engine/store_set.cc',
     find: '      slot->is_dirty = true;\n      return Fail(status);',
     replace: '      slot->is_dirty = true;\n      return status;',
-    caughtBy: { test: 'test/fault/crash-enumeration.test.ts', name: 'an I/O error' },
+    caughtBy: { test: 'test/fault/crash-enumeration.test.ts', name: 'I/O error' },
   },
   {
     name: 'view-ahead-of-the-log-is-believed',
@@ -103,7 +113,9 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     name: 'chain-is-not-checked',
     breaks: 'a missing part of the log is no shorter log',
     file: 'native/datastore/commit_log_recovery.cc',
-    find: '  if (reader.header().first_sequence != expected || reader.header().previous_hash != log_.last_hash) {',
+    find:
+      '  if (reader.header().first_sequence != expected ||' +
+      ' reader.header().previous_hash != log_.last_hash) {',
     replace: '  if (reader.header().first_sequence == 0) {',
     caughtBy: { test: RECOVERY, name: 'short_listing_then_rebuild' },
   },

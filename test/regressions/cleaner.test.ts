@@ -1,6 +1,6 @@
 /**
  * What others have lost by deleting, replayed on ours: each scenario is named after the loss it comes from,
- * and fails when the rule that it rests on is broken (test/mutants/regression-mutants.ts). The whole system
+ * and fails when the rule that it rests on is broken (test/mutants). The whole system
  * over the real addon and a simulated disk; cycles run step by step beside what clients do.
  *
  * Later parts have to add: leases of a replication's receiver among the roots (`hit_then_gc_then_commit`),
@@ -53,7 +53,7 @@ async function cycles(it: CleaningSystem, count: number): Promise<void> {
   for (let cycle = 0; cycle < count; cycle += 1) await it.run();
 }
 
-test('prune_between_mark_and_new_ref: what is named first behind the mark is touched, and stays', async () => {
+test('prune_between_mark_and_new_ref: what is first named behind the mark stays', async () => {
   const it = await start();
   await it.remove('a');
   // The snapshot has been taken, and nothing is decided: a client stores the same bytes under another name.
@@ -75,7 +75,7 @@ test('hit_then_gc_then_commit: a chunk that a stream was told of stays until it 
   expect(await it.problems({ again: A, b: B })).toEqual([]);
 });
 
-test('two_writers_one_old_snapshot: a young session that commits lets nothing go that an old one relies on', async () => {
+test('two_writers_one_old_snapshot: nothing goes that the older one relies on', async () => {
   const it = await start();
   const old = await uploadOf(it, A);
   await it.remove('a');
@@ -89,7 +89,7 @@ test('two_writers_one_old_snapshot: a young session that commits lets nothing go
   expect(await it.problems({ old: A, b: B })).toEqual([]);
 });
 
-test('double_condemn_same_chunk: a chunk that is condemned, comes again and is condemned again costs no file', async () => {
+test('double_condemn_same_chunk: condemned, back and condemned again costs no file', async () => {
   const it = await start();
   await it.remove('a');
   await it.run();
@@ -103,7 +103,7 @@ test('double_condemn_same_chunk: a chunk that is condemned, comes again and is c
   expect(await it.problems({ third: A, b: B })).toEqual([]);
 });
 
-test('paused_writer_loses_lock: a writer that sleeps for a year, and thirty epochs, commits what is whole', async () => {
+test('paused_writer_loses_lock: one that sleeps for thirty epochs commits what is whole', async () => {
   const it = await start();
   const sleeper = await uploadOf(it, A);
   await it.remove('a');
@@ -151,7 +151,7 @@ test('list_error_is_not_empty: a directory that cannot be listed is no empty gro
   expect(await it.problems({ a: A, b: B })).toEqual([]);
 });
 
-test('dup_chunk_in_one_container: of a chunk that is there twice one copy stays, whichever is emptied', async () => {
+test('dup_chunk_in_one_container: one copy stays, whichever is emptied', async () => {
   const it = await start();
   const twice = seededBytes(7, 300_000);
   const [one, other] = await Promise.all([uploadOf(it, twice), uploadOf(it, twice)]);
@@ -165,7 +165,7 @@ test('dup_chunk_in_one_container: of a chunk that is there twice one copy stays,
   expect(await it.problems({ other: twice, b: B })).toEqual([]);
 });
 
-test('stale_cache_after_interrupted_gc: a view from before the cycle makes no client trust what is gone', async () => {
+test('stale_cache_after_interrupted_gc: an old view makes no client trust what is gone', async () => {
   const it = await start();
   await it.remove('a');
   const stale = await it.views();
@@ -198,7 +198,7 @@ test('a condemned chunk stays unknown to look-ups over a restart', async () => {
   expect(await it.problems({ again: A, b: B })).toEqual([]);
 });
 
-test('marker_vs_lru_race: what is moved while it is read is read right, and known at its new place', async () => {
+test('marker_vs_lru_race: what moves while it is read is read right', async () => {
   const it = await start();
   await it.remove('a');
   const kept = Buffer.concat([A.subarray(0, 300_000), seededBytes(8, 700_000)]);

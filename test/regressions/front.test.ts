@@ -1,6 +1,6 @@
 /**
  * What others have lost at their doors, replayed on ours. Each scenario is named after the loss it comes
- * from, and fails when the rule that it rests on is broken (test/mutants/regression-mutants.ts).
+ * from, and fails when the rule that it rests on is broken (test/mutants).
  *
  * Later parts have to add: kinds of credentials that they bring (S3 signatures in header and query, peers of
  * a replication), one line each in CREDENTIALS.
@@ -50,7 +50,7 @@ const CREDENTIALS: Readonly<Record<string, { headers: Record<string, string>; ro
   ),
 };
 
-test('auth_type_x_route: every route takes exactly the credentials of its row, and every route has one', async () => {
+test('auth_type_x_route: every route has a row, and takes exactly its credentials', async () => {
   const wrong: string[] = [];
   for (const described of front.front.routes) {
     const id = routeId(described);

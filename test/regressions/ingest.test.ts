@@ -1,6 +1,6 @@
 /**
  * What others have lost on the way in, replayed on ours. Each scenario is named after the loss it comes from,
- * and fails when the rule that it rests on is broken (test/mutants/regression-mutants.ts).
+ * and fails when the rule that it rests on is broken (test/mutants).
  *
  * Later parts have to add: a whole replication of a corrupt stream, then `verify --full` on the replica
  * (`replica_raw_stream_corrupt` stands at the door through which a replica's and a bucket's bytes come).
@@ -30,7 +30,7 @@ afterEach(async () => {
   for (const it of systems.splice(0)) await it.dispose();
 });
 
-test('enospc_is_fatal_for_commit: no commit when one chunk could not be written, whatever follows', async () => {
+test('enospc_is_fatal_for_commit: no commit when one chunk could not be written', async () => {
   const it = await start();
   const next = Buffer.concat([seededBytes(2, 9_000_000), seededBytes(3, 5_000_000)]);
   const failing = { count: 0 };
@@ -45,7 +45,7 @@ test('enospc_is_fatal_for_commit: no commit when one chunk could not be written,
   expect(await it.problems({ a: A })).toEqual([]);
 });
 
-test('index_hash_table_wrap: an index of few bytes whose entries come and go finds what is there', async () => {
+test('index_hash_table_wrap: a small index whose entries come and go finds what is there', async () => {
   const it = await start(system => {
     system.context = {
       engineBounds: {
@@ -81,7 +81,7 @@ test('codec_corrupts_rarely: what the codec spoils is noticed before it is writt
   expect(await it.problems(files)).toEqual([]);
 });
 
-test('holes_and_sparse: zeros that the source never had are refused by the digest of the client', async () => {
+test('holes_and_sparse: zeros that the source never had are refused by the digest', async () => {
   const it = await start();
   const whole = seededBytes(4, 300_000);
   const holed = Buffer.from(whole);
@@ -100,7 +100,7 @@ test('holes_and_sparse: zeros that the source never had are refused by the diges
   expect(await it.problems({ a: A, sparse })).toEqual([]);
 });
 
-test('replica_raw_stream_corrupt: bytes from outside that are not what their name says are not stored', async () => {
+test('replica_raw_stream_corrupt: bytes that are not what their name says are not stored', async () => {
   const it = await start();
   const { lane, group } = it;
   await it.restart();
@@ -123,7 +123,7 @@ test('replica_raw_stream_corrupt: bytes from outside that are not what their nam
 const RECORD_MAGIC = Buffer.from('debbd2d900b5565b', 'hex');
 const ORDINAL_AT = 16;
 
-test('nonce_after_refactor: no ordinal seals two texts in a data store, over crashes, starts and copies', async () => {
+test('nonce_after_refactor: no ordinal seals two texts, over crashes and starts', async () => {
   const it = await CleaningSystem.start(system => {
     system.unlock = { keyFile: Buffer.alloc(32, 7) };
   });

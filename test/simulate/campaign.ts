@@ -1,4 +1,4 @@
-/** Many simulated runs, or many interleavings, one after the other: what did not hold, counted for the report. */
+/** Many simulated runs, or interleavings, one after the other: what did not hold, counted for the report. */
 import { report } from '../support/reliability-report.js';
 import { INTERLEAVING_COUNT, Interleavings } from './interleavings.js';
 import { type Counts, noCounts, type Outcome, Simulation } from './simulation.js';

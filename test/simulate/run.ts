@@ -1,6 +1,7 @@
 /**
- * `npm run simulate -- --seed N [--steps M] [--runs R] [--seconds S] [--canary NAME]`: runs of seeds N, N + 1, …; stops at the first that
- * fails, and prints what replays it. The last line is JSON: what was done, and what did not hold.
+ * `npm run simulate -- --seed N [--steps M] [--runs R] [--seconds S] [--canary NAME]`: runs of seeds N,
+ * N + 1, …; stops at the first that fails, and prints what replays it. The last line is JSON: what was done,
+ * and what did not hold.
  */
 import { appendFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';

@@ -1,4 +1,4 @@
-/** All canonical workloads through crash points or faults: what did not hold, and the count for the report. */
+/** All canonical workloads through crash points or faults: what did not hold, counted for the report. */
 import { crashPoints, faultPoints } from './crash-run.js';
 import { report } from './reliability-report.js';
 import { WORKLOADS } from './workloads.js';

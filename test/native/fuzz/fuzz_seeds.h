@@ -1,5 +1,5 @@
-// What each fuzzer gives beside its entry point: valid inputs to start from. The seeded driver changes them at
-// random; libFuzzer finds them in its corpus.
+// What each fuzzer gives beside its entry point: valid inputs to start from. The seeded driver changes them
+// at random; libFuzzer finds them in its corpus.
 #ifndef GRANARY_TEST_FUZZ_FUZZ_SEEDS_H_
 #define GRANARY_TEST_FUZZ_FUZZ_SEEDS_H_
 

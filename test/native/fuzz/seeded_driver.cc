@@ -24,7 +24,8 @@ uint64_t current_seed, current_execution;
 
 static void TellAndDie(int signal) {
   char text[128];
-  const int size = std::snprintf(text, sizeof text, "died of signal %d at seed %llu, execution %llu\n", signal,
+  constexpr const char* kForm = "died of signal %d at seed %llu, execution %llu\n";
+  const int size = std::snprintf(text, sizeof text, kForm, signal,
                                  static_cast<unsigned long long>(current_seed),
                                  static_cast<unsigned long long>(current_execution));
   if (write(STDERR_FILENO, text, static_cast<size_t>(size)) < 0) _exit(2);

@@ -1,6 +1,7 @@
 // Makes the random bytes of this process, those of the addon and those of node:crypto, follow from a seed, so
-// that a simulated run can be repeated. Both take them from the OpenSSL that Node brings along, whose generator
-// is replaced here. Loaded by the simulator only; the thread that calls is the only one that may draw.
+// that a simulated run can be repeated. Both take them from the OpenSSL that Node brings along, whose
+// generator is replaced here. Loaded by the simulator only; the thread that calls is the only one that may
+// draw.
 #include <node_api.h>
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/rand.h>
