@@ -8,7 +8,15 @@
  *   --report        runs nothing: prints the table of what was done (`npm run report:reliability`)
  *   --ci FILE       with --report: what a CI run has appended to FILE instead of ci.jsonl
  */
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -133,6 +141,7 @@ function printReport(ciFile: string): void {
 async function runHarnesses(minutes: number, isLong: boolean, only: readonly string[]): Promise<void> {
   const isChosen = ({ name }: Harness) => only.length === 0 || only.some(part => name.includes(part));
   const harnesses = HARNESSES.filter(isChosen);
+  mkdirSync(FOLDER, { recursive: true });
   const run = new Run();
   const endMs = performance.now() + minutes * 60_000;
   say(`${harnesses.map(({ name }) => name).join(', ')}: ${minutes} minutes at ${commit()}`);

@@ -147,33 +147,36 @@ void BlockWriter::WriteFront(Guard* guard) {
   if (!queue_.empty()) work_.notify_one();  // a Sync may have taken the thread's turn
 }
 
-Status BlockWriter::AllocateAboveReserve(uint64_t wanted, uint64_t more) {
+// Answers what is allocated now: more than was asked for while there is plenty.
+Result<uint64_t> BlockWriter::AllocateAboveReserve(uint64_t end, uint64_t allocated) {
   ASSIGN_OR_RETURN(const uint64_t free, file_->FreeSpace());
-  if (free < more + kVolumeReserve) {
+  const uint64_t share = free / 16 / kAllocateStepMin * kAllocateStepMin;
+  const uint64_t wanted = RoundUp(end, std::clamp(share, kAllocateStepMin, kAllocateStepMax));
+  if (free < wanted - allocated + kVolumeReserve) {
     return Status(Code::kNoSpace, "the volume has " + std::to_string(free >> 20) + " MiB left, of which " +
                                       std::to_string(kVolumeReserve >> 20) + " MiB are kept");
   }
-  return file_->Allocate(wanted);
+  RETURN_IF_ERROR(file_->Allocate(wanted));
+  return wanted;
 }
 
 // Outside of the lock, so that a writer thread goes on; one at a time.
 Status BlockWriter::AllocateUpTo(uint64_t end, Guard* guard) {
   done_.wait(*guard, [this] { return !is_allocating_; });
   if (!failure_.ok() || end <= allocated_) return failure_;
-  const uint64_t wanted = RoundUp(end, kAllocateStep);
   is_allocating_ = true;
-  const uint64_t more = wanted - allocated_;
+  const uint64_t before = allocated_;
   guard->unlock();
-  Status status = AllocateAboveReserve(wanted, more);
+  Result<uint64_t> allocated = AllocateAboveReserve(end, before);
   guard->lock();
   is_allocating_ = false;
   done_.notify_all();
-  if (status.ok()) {
-    allocated_ = wanted;
-  } else if (status.code() != Code::kNoSpace && failure_.ok()) {
-    failure_ = status;
+  if (allocated.ok()) {
+    allocated_ = *allocated;
+  } else if (allocated.status().code() != Code::kNoSpace && failure_.ok()) {
+    failure_ = allocated.status();
   }
-  return status;
+  return allocated.status();
 }
 
 void BlockWriter::StartThread() {

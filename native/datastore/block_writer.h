@@ -21,7 +21,9 @@ namespace granary {
 
 inline constexpr size_t kWriteBufferSize = 1 << 20;
 inline constexpr size_t kWriteBufferCount = 3;          // one filling, one being written, one waiting
-inline constexpr uint64_t kAllocateStep = 16ull << 20;  // a file grows by that much at a time
+// A file grows by so much at a time: the sixteenth part of the volume's free space within these bounds.
+inline constexpr uint64_t kAllocateStepMin = 1ull << 20;
+inline constexpr uint64_t kAllocateStepMax = 16ull << 20;
 // What data stores leave of their volume to the log, the view, deletions and the cleaner.
 inline constexpr uint64_t kVolumeReserve = 8ull << 20;
 inline constexpr int kWriterIdleSeconds = 2;            // after which the thread ends
@@ -62,7 +64,7 @@ class BlockWriter {
   void WaitUntilWritten(Guard* guard, uint64_t end);
   void WriteFront(Guard* guard);
   Status AllocateUpTo(uint64_t end, Guard* guard);
-  Status AllocateAboveReserve(uint64_t wanted, uint64_t more);
+  Result<uint64_t> AllocateAboveReserve(uint64_t end, uint64_t allocated);
   void StartThread();
   void Run();
 

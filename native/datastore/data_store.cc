@@ -222,7 +222,7 @@ Result<std::shared_ptr<DataStore>> DataStore::Open(FileSystem* files, const std:
     // A file that was never closed ends in zeros or in a record; one whose size is its content's ends in a
     // damaged footer.
     const bool is_cut = size % kBlockSize != 0;  // we write and cut whole blocks only
-    const bool is_damaged = is_cut || (end == size && size % kAllocateStep != 0 &&
+    const bool is_damaged = is_cut || (end == size && size % kAllocateStepMin != 0 &&
                                        size >= kDataStoreHeaderSize + kDataStoreFooterSize);
     return Status(is_damaged ? Code::kCorrupt : Code::kInvalid, path + ": no trailer: " + status.message());
   }

@@ -236,7 +236,9 @@ Result<StoreSlot*> StoreSet::CreateStore() {
 }
 
 void StoreSet::ReturnAppender(StoreSlot* slot) {
-  if (slot->store->counts().file_bytes >= slot->size_target) {
+  // What is in it, not what its file has reserved.
+  const DataStoreCounts counts = slot->store->counts();
+  if (counts.stored_bytes + counts.blockmap_stored_bytes >= slot->size_target) {
     CloseInBackground(slot);
     return;
   }

@@ -140,7 +140,7 @@ TEST_F(CleanerTest, ATouchOutlivesTheEpochsThatItsStreamLivesIn) {
 
 TEST_F(CleanerTest, WhatAStreamHasStoredIsNotCondemnedBeforeItsCommit) {
   GroupOptions options;
-  options.store_size_target = 1;  // closed behind each record
+  options.store_size_target = 1;
   CleanedGroup group(options);
   ASSERT_TRUE(group.Start().ok());
   ASSERT_TRUE(group.Ingest(MakeBytes(60000, 3)).ok());

@@ -32,7 +32,7 @@ struct GroupOptions {
   bool is_encrypted = true;
   CompressionMode compression = CompressionMode::kFast;
   uint32_t chunk_size_average = 4096;
-  uint64_t store_size_target = 1 << 20;
+  uint64_t store_size_target = 1;  // closed behind each record
   uint64_t resident_bytes_max = 16 << 20;
 };
 
