@@ -76,7 +76,7 @@ export class ReferencePass {
       if (!hasCode(thrown, 'CORRUPT')) throw thrown;
       this.#reportNode(row);
       isDamaged = true;
-      await this.#wantNodes(row, walk);
+      await this.#wantNodes(check, row, walk);
     }
     // What a file that has gone meanwhile needed is looked for nowhere, least of all in the trash.
     if (!isDamaged || !(await check.isCurrent(row))) return;
@@ -84,10 +84,19 @@ export class ReferencePass {
     walk.name(nameOfFile(this.#work.group, row));
   }
 
-  async #wantNodes(row: FileRow, walk: Walk): Promise<void> {
-    const nodes = lostNodes(this.#work.group, row, work => this.#work.unit(work));
-    for await (const node of nodes) {
-      if (!walk.want(node)) return;
+  async #wantNodes(check: ReferenceCheck, row: FileRow, walk: Walk): Promise<void> {
+    const { group } = this.#work;
+    const { root, rootLength, depth } = row;
+    const map = { root, rootLength, depth };
+    // Before it is asked whether the file is there still: the cleaner lets what is read be from then on.
+    group.openReads.add(map);
+    try {
+      if (!(await check.isCurrent(row))) return;
+      for await (const node of lostNodes(group, row, work => this.#work.unit(work))) {
+        if (!walk.want(node)) return;
+      }
+    } finally {
+      group.openReads.delete(map);
     }
   }
 

@@ -67,6 +67,19 @@ test('a file that is deleted while its references are checked is not repaired fr
   expect(await trashReads()).toBe(0);
 });
 
+test('a file that is deleted before its blockmap is checked is not looked for in the trash', async () => {
+  const { it, scrub, trashA, trashReads } = await scrubbed(2_000_000);
+  await it.put('0', seededBytes(3, 10_000));
+  it.lane.hookOnce('findRows', async (parameters, run) => {
+    await trashA();
+    expect((await it.group.space.refresh()).trashBytes).toBeGreaterThan(0);
+    return run(...parameters);
+  });
+  await scrub.run();
+  await scrub.close();
+  expect(await trashReads()).toBe(0);
+});
+
 test('a file that is deleted while scrub reads it stays until it has been read', async () => {
   const { it, scrub, trashA, trashReads } = await scrubbed(6_000_000);
   it.lane.hookOnce('readRecords', async (parameters, run) => {
