@@ -106,9 +106,10 @@ export class Cycle {
 
   async #condemn(): Promise<void> {
     const { thoroughness } = this.#options;
+    const { namedBytes } = this.#mark!;
     const settled = await condemn(this.#work, this.#mark!, thoroughness);
     await this.#file.change(content => ({
-      ...{ ...content, ...settled, wasGentle: thoroughness === 'gentle' },
+      ...{ ...content, ...settled, namedBytes, wasGentle: thoroughness === 'gentle' },
     }));
     await this.end();
   }
