@@ -112,7 +112,7 @@ Napi::Value FindRows(const Napi::CallbackInfo& info) {
   for (Row& row : rows.first(TakeRowCount(info[2], rows))) {
     StoreSlot* slot = engine->stores().Locate(row.fingerprint);
     const auto found = slot == nullptr ? Result<std::optional<ChunkPlace>>(std::nullopt)
-                                       : slot->store->Find(row.fingerprint);
+                                       : engine->stores().FindWhole(slot, row.fingerprint);
     const bool is_there = found.ok() && found.value().has_value() && found.value()->length == row.length;
     row.state = is_there ? RowState::kKnown : RowState::kUnknown;
     missing += is_there ? 0 : 1;

@@ -177,7 +177,7 @@ Result<StoreSlot*> StoreSet::TakeAppender() {
     std::shared_lock lock(keys_mutex_);
     epoch = keys_.active_epoch;
   }
-  std::vector<StoreSlot*> outdated;
+  std::vector<StoreSlot*> unusable;
   StoreSlot* taken = nullptr;
   {
     std::lock_guard lock(appenders_mutex_);
@@ -185,10 +185,12 @@ Result<StoreSlot*> StoreSet::TakeAppender() {
     while (!idle_appenders_.empty() && taken == nullptr) {
       StoreSlot* candidate = idle_appenders_.back();
       idle_appenders_.pop_back();
-      (candidate->store->identity().key_epoch == epoch ? taken : outdated.emplace_back()) = candidate;
+      // A chunk that is stored anew because it is damaged there needs another place than that data store.
+      const bool is_usable = candidate->store->identity().key_epoch == epoch && !candidate->is_damaged;
+      (is_usable ? taken : unusable.emplace_back()) = candidate;
     }
   }
-  for (StoreSlot* slot : outdated) CloseInBackground(slot);
+  for (StoreSlot* slot : unusable) CloseInBackground(slot);
   if (taken != nullptr) return taken;
   return CreateStore();
 }

@@ -43,6 +43,7 @@ struct StoreSlot {
   std::atomic<StoreState> state{StoreState::kLive};
   std::atomic<uint32_t> pin_count{0};
   HiddenChunks hidden;                   // under the set's condemn lock
+  std::atomic<bool> is_damaged{false};   // some chunks are hidden as damaged
   std::atomic<bool> is_in_view{false};   // the view has its fingerprints: the resident index may forget them
   std::atomic<bool> is_resident{false};  // the resident index has all its fingerprints
   std::atomic<bool> is_dirty{false};     // appended to since the last Sync
@@ -118,6 +119,8 @@ class StoreSet {
                   std::span<uint32_t> out);
   // What the resident index says; null: nothing.
   StoreSlot* FindIndexed(const Fingerprint& fingerprint) const;
+  // Where the data store has the chunk, preferably where it is not damaged; nullopt: it does not.
+  Result<std::optional<ChunkPlace>> FindWhole(StoreSlot* slot, const Fingerprint& fingerprint);
   // Does this live data store's own table have the chunk, not hidden?
   bool HasVisible(StoreSlot* slot, const Fingerprint& fingerprint);
   // True when a fingerprint that the resident index lacks is in no data store (or hidden, or was hidden in

@@ -237,7 +237,7 @@ size_t StoreSet::Rescue(std::span<const Fingerprint> fingerprints) {
       const bool was_in_memory = slot->store->is_in_memory();
       for (size_t index = 0; index < fingerprints.size(); ++index) {
         if (copies[index] != ResidentIndex::kAbsent) continue;
-        const auto found = slot->store->Find(fingerprints[index]);
+        const auto found = FindWhole(slot, fingerprints[index]);
         if (!found.ok() || !found.value().has_value()) continue;
         if (IsHidden(slot, HiddenReason::kDamaged, found.value()->chunk) != is_damaged) continue;
         copies[index] = slot->number;

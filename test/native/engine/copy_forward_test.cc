@@ -202,6 +202,30 @@ TEST_P(AdmitTest, BytesThatFitTheirNamesTakeThePlaceOfDamagedOnes) {
   EXPECT_GT(LiveCounts(id).blockmap_plain_bytes, 0u);
 }
 
+TEST_P(AdmitTest, AChunkThatADataStoreHasTwiceIsReadWhereItIsNotDamaged) {
+  ASSERT_TRUE(group_.Put("file", MakeBytes(5000, 1)).ok());
+  const DataStoreId id = IdsOf(engine())[0];
+  ReadAll(id);
+  ASSERT_TRUE(cleaner().Admit(rows_, bytes_).ok());
+  ASSERT_TRUE(group_.Restart().ok());
+  ASSERT_EQ(IdsOf(engine()).size(), 1u);
+  StoreSlot* slot = stores().FindSlot(id);
+  auto last = slot->store->Find(rows_[0].fingerprint);
+  ASSERT_TRUE(last.ok() && last->has_value());
+  auto first = slot->store->FindEarlier((*last)->chunk);
+  ASSERT_TRUE(first.ok() && first->has_value());
+  for (const ChunkPlace& damaged : {**first, **last}) {
+    Buffer bits(damaged.chunk / 8 + 1);
+    bits[damaged.chunk / 8] = static_cast<uint8_t>(1 << damaged.chunk % 8);
+    ASSERT_TRUE(stores().HideChunks(id, HiddenReason::kDamaged, 0, bits).ok());
+    auto whole = stores().FindWhole(slot, rows_[0].fingerprint);
+    ASSERT_TRUE(whole.ok() && whole->has_value());
+    EXPECT_NE((*whole)->chunk, damaged.chunk);
+    EXPECT_TRUE(stores().HasVisible(slot, rows_[0].fingerprint));
+    ASSERT_TRUE(stores().RevealChunks(id, HiddenReason::kDamaged).ok());
+  }
+}
+
 TEST_P(AdmitTest, OneByteThatDoesNotFitAndNothingIsStored) {
   ASSERT_TRUE(group_.Put("file", MakeBytes(200000, 1)).ok());
   ASSERT_TRUE(group_.Restart().ok());
