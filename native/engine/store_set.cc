@@ -240,10 +240,18 @@ void StoreSet::ReturnAppenderAfter(StoreSlot* slot, const Status& failure) {
 
 void StoreSet::AddChunk(const Fingerprint& fingerprint, StoreSlot* slot, ResidentIndex::Mode mode) {
   slot->is_dirty.store(true, std::memory_order_release);
+  std::optional<ChunkPlace> place;
+  if (mode == ResidentIndex::Mode::kReplace) {
+    auto found = FindWhole(slot, fingerprint);
+    if (!found.ok() || !found->has_value()) return;
+    place = **found;
+  }
   while (true) {
     {
       // Touched before the data store can be closed, and so before it can be condemned.
       std::shared_lock lock(condemn_mutex_);
+      // A copy that is made known when it is durable may have been condemned since it was appended.
+      if (place && (slot->state != StoreState::kLive || slot->hidden.IsHidden(place->chunk))) return;
       touches_.Touch(fingerprint);
       if (index_.Insert(fingerprint, slot->number, mode)) return;
     }

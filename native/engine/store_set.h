@@ -134,7 +134,7 @@ class StoreSet {
   // The same behind a failed Append: anything but kNoSpace stops the group's writing.
   void ReturnAppenderAfter(StoreSlot* slot, const Status& failure);
   // Makes the chunk known. Called behind a successful Append of its record, before the appender is given
-  // back. kReplace: look-ups go to this copy from now on.
+  // back. kReplace: look-ups go to this copy from now on, unless it has been hidden since.
   void AddChunk(const Fingerprint& fingerprint, StoreSlot* slot, ResidentIndex::Mode mode);
   // Makes durable all that was appended before the call.
   Status Sync();

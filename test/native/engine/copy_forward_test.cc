@@ -99,6 +99,30 @@ TEST_P(CopyForwardTest, AReadFindsACopyThatIsNotYetSynced) {
   group_.ExpectLedgerHolds("copied, not synced");
 }
 
+TEST_P(CopyForwardTest, WhatIsCondemnedBeforeItIsPublishedIsNotFound) {
+  RecordWriter writer(&stores(), CompressionMode::kFast);
+  const Buffer bytes = MakeBytes(5000, 9);
+  Fingerprint fingerprint;
+  fingerprint.bytes.fill(0x5a);
+  const WriteChunk chunk{fingerprint, bytes};
+  RecordWriter::Placed placed;
+  ASSERT_TRUE(writer.Write(RecordType::kRegion, {&chunk, 1}, &placed).ok());
+  const DataStoreId id = placed[0].second->store->identity().id;
+  ASSERT_TRUE(stores().CloseStore(id).ok());
+  ASSERT_TRUE(engine().BeginEpoch().ok());
+  auto mark = group_.Mark();
+  ASSERT_TRUE(mark.ok());
+  auto condemned = group_.Condemn(*mark, id);
+  ASSERT_TRUE(condemned.ok());
+  ASSERT_EQ(*condemned, 1u);
+  ASSERT_TRUE(writer.Publish(placed).ok());
+  PinSet pins;
+  uint32_t found = 0;
+  stores().LookUpAndPin({&fingerprint, 1}, &pins, {&found, 1});
+  EXPECT_EQ(found, ResidentIndex::kAbsent) << "a stream relies on what is about to go";
+  stores().Unpin(pins);
+}
+
 TEST_P(CopyForwardTest, ACopyThatIsHiddenIsNone) {
   const DataStoreId id = PutAndCondemn(9);
   ASSERT_TRUE(group_.CopyAll(id).ok());
