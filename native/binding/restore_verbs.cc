@@ -91,8 +91,7 @@ Napi::Value WarmIndex(const Napi::CallbackInfo& info) {
 
 Napi::Value ReadFingerprints(const Napi::CallbackInfo& info) {
   const auto engine = TakeEngine(info);
-  StoreSlot* slot = engine->stores().FindSlot(TakeDataStoreId(info[1]));
-  if (slot == nullptr) Throw(info.Env(), Status(Code::kNotFound, "no data store " + TakeString(info[1])));
+  StoreSlot* slot = ValueOrThrow(info.Env(), engine->stores().FindStored(TakeDataStoreId(info[1])));
   const uint64_t from = TakeU64(info[2]);
   const Bytes out = TakeBytes(info[3]);
   uint64_t position = 0;

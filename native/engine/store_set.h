@@ -175,6 +175,8 @@ class StoreSet {
   Status UntrashStore(const DataStoreId& id);
   Status ReclaimStore(const DataStoreId& id);
   std::vector<DataStoreId> ListTrash() const;
+  // In data/ or in trash/.
+  Result<StoreSlot*> FindStored(const DataStoreId& id);
   uint64_t trash_bytes() const;
   // Makes chunks readable that are in no place where Locate looks; returns how many.
   size_t Rescue(std::span<const Fingerprint> fingerprints);

@@ -71,6 +71,11 @@ Result<StoreSlot*> StoreSet::FindAnySlot(const DataStoreId& id) {
   return trashed;
 }
 
+Result<StoreSlot*> StoreSet::FindStored(const DataStoreId& id) {
+  std::lock_guard cleaner(cleaner_mutex_);
+  return FindAnySlot(id);
+}
+
 // Every chunk that is not dead has to be in another data store's own table: neither index nor view is
 // believed.
 Status StoreSet::CheckCopies(StoreSlot* slot, std::vector<Fingerprint>* chunks,
