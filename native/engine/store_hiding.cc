@@ -31,8 +31,8 @@ bool StoreSet::IsHidden(const StoreSlot* slot, HiddenReason reason, uint32_t chu
 
 void StoreSet::Hide(StoreSlot* slot, HiddenReason reason, uint32_t chunk, const Fingerprint& fingerprint) {
   slot->hidden.Add(reason, chunk);
-  if (reason == HiddenReason::kDamaged) slot->is_damaged = true;
   index_.Remove(fingerprint, slot->number);
+  if (reason == HiddenReason::kDamaged) slot->is_damaged = true;
   // Full: a read of the chunk finds it by Rescue.
   if (slot->state == StoreState::kLive) (void)hidden_index_.Insert(fingerprint, slot->number);
 }
