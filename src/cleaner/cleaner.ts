@@ -271,7 +271,7 @@ export class Cleaner implements GroupService {
     return group.state.stores.all().some(({ condemned, moved }) => {
       if (moved === undefined) return condemned.length > 0;
       const sinceMs = trash.find(({ epoch }) => epoch === moved.epoch)?.sinceMs ?? nowMs;
-      return nowMs - sinceMs >= holdMs;
+      return sinceMs > nowMs || nowMs - sinceMs >= holdMs;
     });
   }
 
