@@ -131,6 +131,25 @@ test('a file that is deleted before its blockmap is checked is not looked for in
   expect(await trashReads()).toBe(0);
 });
 
+test('a file that is deleted before its damage is repaired is not repaired from the trash', async () => {
+  const { it, scrub, trashA, trashReads } = await scrubbed(2_000_000);
+  for (const { id, path, fileBytes } of await it.lane.call('listDataStores', it.group.engine)) {
+    if (fileBytes < 100_000) continue;
+    binding().diskDamage(it.disk, path, 20_000, Uint8Array.of(0xa5, 0x5a));
+    await quarantine(it, id);
+  }
+  it.lane.hookOnce('readRecords', async (parameters, run) => {
+    await trashA();
+    return run(...parameters);
+  });
+  await scrub.run();
+  await scrub.close();
+  expect(await trashReads()).toBe(0);
+  await it.run();
+  await it.run();
+  expect((await it.group.space.refresh()).trashBytes).toBeGreaterThan(0);
+});
+
 test('a file that is deleted while scrub reads it stays until it has been read', async () => {
   const { it, scrub, trashA, trashReads } = await scrubbed(6_000_000);
   it.lane.hookOnce('readRecords', async (parameters, run) => {
