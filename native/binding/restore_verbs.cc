@@ -91,8 +91,7 @@ Napi::Value WarmIndex(const Napi::CallbackInfo& info) {
 
 Napi::Value ReadFingerprints(const Napi::CallbackInfo& info) {
   const auto engine = TakeEngine(info);
-  StoreSlot* slot = engine->stores().FindSlot(TakeDataStoreId(info[1]));
-  if (slot == nullptr) Throw(info.Env(), Status(Code::kNotFound, "no data store " + TakeString(info[1])));
+  StoreSlot* slot = ValueOrThrow(info.Env(), engine->stores().FindStored(TakeDataStoreId(info[1])));
   const uint64_t from = TakeU64(info[2]);
   const Bytes out = TakeBytes(info[3]);
   uint64_t position = 0;
@@ -112,7 +111,7 @@ Napi::Value FindRows(const Napi::CallbackInfo& info) {
   for (Row& row : rows.first(TakeRowCount(info[2], rows))) {
     StoreSlot* slot = engine->stores().Locate(row.fingerprint);
     const auto found = slot == nullptr ? Result<std::optional<ChunkPlace>>(std::nullopt)
-                                       : slot->store->Find(row.fingerprint);
+                                       : engine->stores().FindWhole(slot, row.fingerprint);
     const bool is_there = found.ok() && found.value().has_value() && found.value()->length == row.length;
     row.state = is_there ? RowState::kKnown : RowState::kUnknown;
     missing += is_there ? 0 : 1;

@@ -28,7 +28,8 @@ void ChunkTable::Add(Record record, std::span<const TableRow> rows) {
   for (const TableRow& row : rows) {
     chunks_.push_back(row);
     uint32_t& slot = slots_[SlotOf(row.fingerprint)];
-    if (slot == 0) slot = static_cast<uint32_t>(chunks_.size());
+    if (slot != 0) earlier_[static_cast<uint32_t>(chunks_.size()) - 1] = slot - 1;
+    slot = static_cast<uint32_t>(chunks_.size());
   }
   ++counts_.record_count;
   counts_.chunk_count += rows.size();
@@ -42,6 +43,12 @@ std::optional<ChunkPlace> ChunkTable::Find(const Fingerprint& fingerprint) const
   const uint32_t slot = slots_[SlotOf(fingerprint)];
   if (slot == 0) return std::nullopt;
   return PlaceOf(slot - 1);
+}
+
+std::optional<ChunkPlace> ChunkTable::FindEarlier(uint32_t chunk) const {
+  const auto found = earlier_.find(chunk);
+  if (found == earlier_.end()) return std::nullopt;
+  return PlaceOf(found->second);
 }
 
 size_t ChunkTable::RecordOf(size_t chunk) const {
@@ -74,7 +81,7 @@ void ChunkTable::Rehash(size_t slot_count) {
   slots_.assign(slot_count, 0);
   for (size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
     uint32_t& slot = slots_[SlotOf(chunks_[chunk].fingerprint)];
-    if (slot == 0) slot = static_cast<uint32_t>(chunk + 1);
+    slot = static_cast<uint32_t>(chunk + 1);
   }
 }
 

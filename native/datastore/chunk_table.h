@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "datastore/data_store.h"
@@ -28,8 +29,9 @@ class ChunkTable {
   // first_chunk and chunk_count of `record` are set here.
   void Add(Record record, std::span<const TableRow> rows);
   void Add(uint64_t offset, const RecordHeader& header, std::span<const TableRow> rows);
-  // The first chunk of that name in the file's order.
+  // The last chunk of that name in the file's order, and the one of the same name before `chunk`.
   std::optional<ChunkPlace> Find(const Fingerprint& fingerprint) const;
+  std::optional<ChunkPlace> FindEarlier(uint32_t chunk) const;
   ChunkPlace PlaceOf(size_t chunk) const;
   // Position of the record that holds the chunk; records().size() for a chunk behind the last.
   size_t RecordOf(size_t chunk) const;
@@ -45,6 +47,7 @@ class ChunkTable {
   std::vector<Record> records_;
   std::vector<TableRow> chunks_;
   std::vector<uint32_t> slots_;  // chunk + 1; 0: empty. Linear probing, at most 4/5 full
+  std::unordered_map<uint32_t, uint32_t> earlier_;  // of chunks that are there more than once
   DataStoreCounts counts_;
 };
 

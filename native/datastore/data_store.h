@@ -114,8 +114,11 @@ class DataStore {
   virtual Status Close() = 0;
 
   // --- reading ---
-  // nullopt: not here. Loads the trailer if it was dropped from memory (then kIo, kCorrupt may come).
+  // nullopt: not here. Loads the trailer if it was dropped from memory (then kIo, kCorrupt may come). Of a
+  // chunk that is there more than once the last one.
   virtual Result<std::optional<ChunkPlace>> Find(const Fingerprint& fingerprint) = 0;
+  // The same chunk, stored before this one. nullopt: there is none.
+  virtual Result<std::optional<ChunkPlace>> FindEarlier(uint32_t chunk) = 0;
   // Calls `each` for every chunk, in the order of the file.
   virtual Status ForEachChunk(const std::function<void(const Fingerprint&, const ChunkPlace&)>& each) = 0;
   // Calls `each` for every record from the one on that holds chunk `from`, in the order of the file, until it

@@ -216,6 +216,11 @@ Result<std::optional<ChunkPlace>> DataStoreFile::Find(const Fingerprint& fingerp
   return table_->Find(fingerprint);
 }
 
+Result<std::optional<ChunkPlace>> DataStoreFile::FindEarlier(uint32_t chunk) {
+  ASSIGN_OR_RETURN(const std::shared_lock<std::shared_mutex> lock, LockTable());
+  return table_->FindEarlier(chunk);
+}
+
 Status DataStoreFile::ForEachChunk(const std::function<void(const Fingerprint&, const ChunkPlace&)>& each) {
   std::vector<std::pair<Fingerprint, ChunkPlace>> batch;
   for (size_t next = 0;; next += batch.size()) {

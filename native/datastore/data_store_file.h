@@ -37,6 +37,7 @@ class DataStoreFile : public DataStore {
   Status Sync() override;
   Status Close() override;
   Result<std::optional<ChunkPlace>> Find(const Fingerprint& fingerprint) override;
+  Result<std::optional<ChunkPlace>> FindEarlier(uint32_t chunk) override;
   Status ForEachChunk(const std::function<void(const Fingerprint&, const ChunkPlace&)>& each) override;
   Status ForEachRecord(size_t from, const std::function<bool(const RecordRows&)>& each) override;
   Status ReadAt(uint64_t offset, Bytes out) override;

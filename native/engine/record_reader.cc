@@ -65,7 +65,7 @@ struct RecordReader::Wanted {
 Result<bool> RecordReader::Place(Row* row, Wanted* wanted) {
   wanted->slot = stores_->Locate(row->fingerprint);
   if (wanted->slot == nullptr) return false;
-  auto found = wanted->slot->store->Find(row->fingerprint);
+  auto found = stores_->FindWhole(wanted->slot, row->fingerprint);
   if (!found.ok()) return found.status().Within("data store " + wanted->slot->store->path());
   if (!found->has_value()) return false;
   wanted->place = **found;

@@ -32,6 +32,7 @@ bool StoreSet::IsHidden(const StoreSlot* slot, HiddenReason reason, uint32_t chu
 void StoreSet::Hide(StoreSlot* slot, HiddenReason reason, uint32_t chunk, const Fingerprint& fingerprint) {
   slot->hidden.Add(reason, chunk);
   index_.Remove(fingerprint, slot->number);
+  if (reason == HiddenReason::kDamaged) slot->is_damaged = true;
   // Full: a read of the chunk finds it by Rescue.
   if (slot->state == StoreState::kLive) (void)hidden_index_.Insert(fingerprint, slot->number);
 }
@@ -79,6 +80,7 @@ Status StoreSet::RevealChunks(const DataStoreId& id, HiddenReason reason) {
   {
     std::unique_lock lock(condemn_mutex_);
     slot->hidden.Clear(reason);
+    if (reason == HiddenReason::kDamaged) slot->is_damaged = false;
     slot->is_resident = false;
   }
   if (slot->state != StoreState::kLive) return Status::Ok();

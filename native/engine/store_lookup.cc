@@ -40,7 +40,7 @@ bool StoreSet::PinAndTouch(const Fingerprint& fingerprint, StoreSlot* slot, uint
 uint32_t StoreSet::LookUpPlaceAndPin(const Fingerprint& fingerprint, const DataStoreId& place, PinSet* pins) {
   const auto ask = [&](StoreSlot* candidate) {
     if (candidate == nullptr) return false;
-    const auto found = candidate->store->Find(fingerprint);
+    const auto found = FindWhole(candidate, fingerprint);
     return found.ok() && found.value().has_value() &&
            PinAndTouch(fingerprint, candidate, found.value()->chunk, pins);
   };
@@ -65,8 +65,17 @@ StoreSlot* StoreSet::FindIndexed(const Fingerprint& fingerprint) const {
   return number == ResidentIndex::kAbsent ? nullptr : slot(number);
 }
 
+Result<std::optional<ChunkPlace>> StoreSet::FindWhole(StoreSlot* slot, const Fingerprint& fingerprint) {
+  ASSIGN_OR_RETURN(const std::optional<ChunkPlace> last, slot->store->Find(fingerprint));
+  std::optional<ChunkPlace> place = last;
+  while (place && slot->is_damaged && IsHidden(slot, HiddenReason::kDamaged, place->chunk)) {
+    ASSIGN_OR_RETURN(place, slot->store->FindEarlier(place->chunk));
+  }
+  return place ? place : last;
+}
+
 bool StoreSet::HasVisible(StoreSlot* slot, const Fingerprint& fingerprint) {
-  const auto found = slot->store->Find(fingerprint);
+  const auto found = FindWhole(slot, fingerprint);
   if (!found.ok() || !found.value().has_value()) return false;
   std::shared_lock lock(condemn_mutex_);
   return slot->state == StoreState::kLive && !slot->hidden.IsHidden(found.value()->chunk);
@@ -94,7 +103,7 @@ StoreSlot* StoreSet::Locate(const Fingerprint& fingerprint) {
   if (StoreSlot* visible = LocateVisible(fingerprint); visible != nullptr) return visible;
   StoreSlot* hidden = LocateHidden(fingerprint);
   if (hidden == nullptr) return nullptr;
-  const auto found = hidden->store->Find(fingerprint);
+  const auto found = FindWhole(hidden, fingerprint);
   if (found.ok() && found.value().has_value() &&
       IsHidden(hidden, HiddenReason::kDead, found.value()->chunk)) {
     dead_reads_.fetch_add(1);

@@ -177,7 +177,7 @@ Result<StoreSlot*> StoreSet::TakeAppender() {
     std::shared_lock lock(keys_mutex_);
     epoch = keys_.active_epoch;
   }
-  std::vector<StoreSlot*> outdated;
+  std::vector<StoreSlot*> unusable;
   StoreSlot* taken = nullptr;
   {
     std::lock_guard lock(appenders_mutex_);
@@ -185,10 +185,12 @@ Result<StoreSlot*> StoreSet::TakeAppender() {
     while (!idle_appenders_.empty() && taken == nullptr) {
       StoreSlot* candidate = idle_appenders_.back();
       idle_appenders_.pop_back();
-      (candidate->store->identity().key_epoch == epoch ? taken : outdated.emplace_back()) = candidate;
+      // A chunk that is stored anew because it is damaged there needs another place than that data store.
+      const bool is_usable = candidate->store->identity().key_epoch == epoch && !candidate->is_damaged;
+      (is_usable ? taken : unusable.emplace_back()) = candidate;
     }
   }
-  for (StoreSlot* slot : outdated) CloseInBackground(slot);
+  for (StoreSlot* slot : unusable) CloseInBackground(slot);
   if (taken != nullptr) return taken;
   return CreateStore();
 }
@@ -252,10 +254,18 @@ void StoreSet::ReturnAppenderAfter(StoreSlot* slot, const Status& failure) {
 
 void StoreSet::AddChunk(const Fingerprint& fingerprint, StoreSlot* slot, ResidentIndex::Mode mode) {
   slot->is_dirty.store(true, std::memory_order_release);
+  std::optional<ChunkPlace> place;
+  if (mode == ResidentIndex::Mode::kReplace) {
+    auto found = FindWhole(slot, fingerprint);
+    if (!found.ok() || !found->has_value()) return;
+    place = **found;
+  }
   while (true) {
     {
       // Touched before the data store can be closed, and so before it can be condemned.
       std::shared_lock lock(condemn_mutex_);
+      // A copy that is made known when it is durable may have been condemned since it was appended.
+      if (place && (slot->state != StoreState::kLive || slot->hidden.IsHidden(place->chunk))) return;
       touches_.Touch(fingerprint);
       if (index_.Insert(fingerprint, slot->number, mode)) return;
     }

@@ -49,6 +49,7 @@ struct StoreSlot {
   std::atomic<StoreState> state{StoreState::kLive};
   std::atomic<uint32_t> pin_count{0};
   HiddenChunks hidden;                   // under the set's condemn lock
+  std::atomic<bool> is_damaged{false};   // some chunks are hidden as damaged
   std::atomic<bool> is_in_view{false};   // the view has its fingerprints: the resident index may forget them
   std::atomic<bool> is_resident{false};  // the resident index has all its fingerprints
   std::atomic<bool> is_dirty{false};     // appended to since the last Sync
@@ -124,6 +125,8 @@ class StoreSet {
                   std::span<uint32_t> out);
   // What the resident index says; null: nothing.
   StoreSlot* FindIndexed(const Fingerprint& fingerprint) const;
+  // Where the data store has the chunk, preferably where it is not damaged; nullopt: it does not.
+  Result<std::optional<ChunkPlace>> FindWhole(StoreSlot* slot, const Fingerprint& fingerprint);
   // Does this live data store's own table have the chunk, not hidden?
   bool HasVisible(StoreSlot* slot, const Fingerprint& fingerprint);
   // True when a fingerprint that the resident index lacks is in no data store (or hidden, or was hidden in
@@ -137,7 +140,7 @@ class StoreSet {
   // The same behind a failed Append: anything but kNoSpace stops the group's writing.
   void ReturnAppenderAfter(StoreSlot* slot, const Status& failure);
   // Makes the chunk known. Called behind a successful Append of its record, before the appender is given
-  // back. kReplace: look-ups go to this copy from now on.
+  // back. kReplace: look-ups go to this copy from now on, unless it has been hidden since.
   void AddChunk(const Fingerprint& fingerprint, StoreSlot* slot, ResidentIndex::Mode mode);
   // Makes durable all that was appended before the call.
   Status Sync();
@@ -178,6 +181,8 @@ class StoreSet {
   Status UntrashStore(const DataStoreId& id);
   Status ReclaimStore(const DataStoreId& id);
   std::vector<DataStoreId> ListTrash() const;
+  // In data/ or in trash/.
+  Result<StoreSlot*> FindStored(const DataStoreId& id);
   uint64_t trash_bytes() const;
   // Makes chunks readable that are in no place where Locate looks; returns how many.
   size_t Rescue(std::span<const Fingerprint> fingerprints);

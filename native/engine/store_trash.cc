@@ -71,6 +71,11 @@ Result<StoreSlot*> StoreSet::FindAnySlot(const DataStoreId& id) {
   return trashed;
 }
 
+Result<StoreSlot*> StoreSet::FindStored(const DataStoreId& id) {
+  std::lock_guard cleaner(cleaner_mutex_);
+  return FindAnySlot(id);
+}
+
 // Every chunk that is not dead has to be in another data store's own table: neither index nor view is
 // believed.
 Status StoreSet::CheckCopies(StoreSlot* slot, std::vector<Fingerprint>* chunks,
@@ -237,7 +242,7 @@ size_t StoreSet::Rescue(std::span<const Fingerprint> fingerprints) {
       const bool was_in_memory = slot->store->is_in_memory();
       for (size_t index = 0; index < fingerprints.size(); ++index) {
         if (copies[index] != ResidentIndex::kAbsent) continue;
-        const auto found = slot->store->Find(fingerprints[index]);
+        const auto found = FindWhole(slot, fingerprints[index]);
         if (!found.ok() || !found.value().has_value()) continue;
         if (IsHidden(slot, HiddenReason::kDamaged, found.value()->chunk) != is_damaged) continue;
         copies[index] = slot->number;

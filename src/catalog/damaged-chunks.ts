@@ -111,7 +111,10 @@ export class DamagedChunks {
   }
 }
 
-function isSet(records: readonly QuarantineRecord[], chunk: number): boolean {
+export function isSet(
+  records: readonly Pick<QuarantineRecord, 'firstChunk' | 'bits'>[],
+  chunk: number,
+): boolean {
   return records.some(({ firstChunk, bits }) => {
     const bit = chunk - firstChunk;
     return bit >= 0 && ((bits[bit >> 3] ?? 0) & (1 << (bit & 7))) !== 0;

@@ -26,6 +26,8 @@ const CONTENT = z.strictObject({
   aliveBytes: count,
   /** … and what was not condemned, alive or too thinly spread to be worth it. */
   settledBytes: count,
+  /** Sizes of all files at that mark. */
+  namedBytes: count.default(0),
   wasGentle: z.boolean(),
   trash: z.array(z.strictObject({ epoch: count, sinceMs: count })).max(CLEANER_TRASH_EPOCHS_MAX),
   last: z
@@ -42,7 +44,7 @@ export type CleanerContent = z.infer<typeof CONTENT>;
 export type CycleReport = NonNullable<CleanerContent['last']>;
 
 const EMPTY: CleanerContent = {
-  ...{ markedEpoch: 0, aliveBytes: 0, settledBytes: 0, wasGentle: true },
+  ...{ markedEpoch: 0, aliveBytes: 0, settledBytes: 0, namedBytes: 0, wasGentle: true },
   trash: [],
 };
 

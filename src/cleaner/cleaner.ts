@@ -134,7 +134,7 @@ export class Cleaner implements GroupService {
       ...(content.brake === undefined ? {} : { brake: content.brake.reason }),
       ...(work === undefined ? {} : { ...work.progress, figures: { ...work.figures } }),
       ...(content.last === undefined ? {} : { last: content.last }),
-      expectedBytes: Math.max(0, boundBytes(group) - content.aliveBytes),
+      expectedBytes: expectedOf(group, content).expectedBytes,
       trashBytes,
     };
   }
@@ -245,15 +245,13 @@ export class Cleaner implements GroupService {
   async #due({ content }: CleanerFile): Promise<Thoroughness | undefined> {
     const { context, group, settings } = this.#parameters;
     const { clock } = context;
-    const expected = boundBytes(group);
     const situation = {
       settings: settings(),
       isBraked: content.brake !== undefined,
       nowMs: clock.nowMs(),
       sinceLastMs: clock.monotonicMs() - this.#lastEndMs,
       idleMs: group.idleMs,
-      expectedBytes: Math.max(0, expected - content.aliveBytes),
-      freshBytes: Math.max(0, expected - content.settledBytes),
+      ...expectedOf(group, content),
       wasGentle: content.wasGentle,
       isPending: this.#isPending(content),
       isOutdated: false,
@@ -273,7 +271,7 @@ export class Cleaner implements GroupService {
     return group.state.stores.all().some(({ condemned, moved }) => {
       if (moved === undefined) return condemned.length > 0;
       const sinceMs = trash.find(({ epoch }) => epoch === moved.epoch)?.sinceMs ?? nowMs;
-      return nowMs - sinceMs >= holdMs;
+      return sinceMs > nowMs || nowMs - sinceMs >= holdMs;
     });
   }
 
@@ -293,6 +291,17 @@ function boundBytes({ space, state }: OpenedGroup): number {
   const { plainBytes, blockmapPlainBytes } = space.counters;
   const named = state.totals.newBytes + state.binTotals.newBytes;
   return plainBytes + blockmapPlainBytes - named + state.mark.duplicateBytes;
+}
+
+/** Of what the last mark has found alive, as much may have died as the files have become smaller since. */
+function expectedOf(group: OpenedGroup, { aliveBytes, settledBytes, namedBytes }: CleanerContent) {
+  const { totals, binTotals } = group.state;
+  const goneBytes = Math.max(0, namedBytes - totals.logicalBytes - binTotals.logicalBytes);
+  const expected = boundBytes(group) + Math.min(aliveBytes, goneBytes);
+  return {
+    expectedBytes: Math.max(0, expected - aliveBytes),
+    freshBytes: Math.max(0, expected - settledBytes),
+  };
 }
 
 function spaceOf({ space, settings }: OpenedGroup) {

@@ -106,9 +106,10 @@ export class Cycle {
 
   async #condemn(): Promise<void> {
     const { thoroughness } = this.#options;
+    const { namedBytes } = this.#mark!;
     const settled = await condemn(this.#work, this.#mark!, thoroughness);
     await this.#file.change(content => ({
-      ...{ ...content, ...settled, wasGentle: thoroughness === 'gentle' },
+      ...{ ...content, ...settled, namedBytes, wasGentle: thoroughness === 'gentle' },
     }));
     await this.end();
   }
@@ -117,9 +118,11 @@ export class Cycle {
   async #noteTrash(): Promise<void> {
     const nowMs = this.#work.clock.nowMs();
     const epochs = new Set(this.#work.group.state.stores.all().flatMap(({ moved }) => moved?.epoch ?? []));
-    const known = this.#file.content.trash.filter(({ epoch }) => epochs.has(epoch));
+    const noted = this.#file.content.trash;
+    // Since a time that is still to come: the clock has been set back, and the hold begins anew.
+    const known = noted.filter(({ epoch, sinceMs }) => epochs.has(epoch) && sinceMs <= nowMs);
     const fresh = [...epochs].filter(epoch => !known.some(entry => entry.epoch === epoch));
-    if (fresh.length === 0 && known.length === this.#file.content.trash.length) return;
+    if (fresh.length === 0 && known.length === noted.length) return;
     // Beyond the bound an epoch waits for those before it: its hold begins when there is room.
     const all = [...known, ...fresh.map(epoch => ({ epoch, sinceMs: nowMs }))];
     const trash = all.slice(0, CLEANER_TRASH_EPOCHS_MAX);

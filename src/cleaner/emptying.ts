@@ -71,7 +71,8 @@ async function copyForward(work: Work, id: string, chunkCount: number): Promise<
 }
 
 /**
- * Its MOVE is in the log. Again after a crash; when a stream holds it still, another cycle comes. A copy that
+ * Its MOVE is in the log. Again after a crash; when a stream holds it still, or the volume is so full that it
+ * cannot be renamed, another cycle comes, and what can go goes in this one. A copy that
  * was condemned or put into quarantine meanwhile is none: then it is a data store like any other again.
  */
 export async function trash(work: Work, id: string): Promise<void> {
@@ -81,6 +82,10 @@ export async function trash(work: Work, id: string): Promise<void> {
       await work.call('trashStore', work.engine, id);
     } catch (thrown) {
       if (hasCode(thrown, 'BUSY')) return;
+      if (hasCode(thrown, 'NO_SPACE')) {
+        work.note('warn', `no room for data store ${id} in the trash: ${asStoreError(thrown).message}`);
+        return;
+      }
       if (!hasCode(thrown, 'INVALID')) throw thrown;
       await pardon(work, id);
       work.note('warn', `data store ${id} stays, and is looked at anew: ${asStoreError(thrown).message}`);

@@ -9,15 +9,18 @@ import { idBytes, type Work } from './work.js';
 
 /** Everything in the trash is found again. */
 export async function emptyTrashBack(work: Work): Promise<void> {
-  for (const id of await work.callAnyway('listTrash', work.engine)) {
-    // The start has hidden only what was in data/; look-ups must not find a damaged chunk for a moment.
-    for (const { firstChunk, bits } of work.group.state.stores.get(id)?.damaged ?? []) {
-      await work.callAnyway('hideChunks', work.engine, id, HIDDEN_DAMAGED, firstChunk, bits);
-    }
-    await work.callAnyway('untrashStore', work.engine, id);
-    await pardon(work, id);
-    work.note('warn', `data store ${id} is back from the trash`);
+  for (const id of await work.callAnyway('listTrash', work.engine)) await bringBack(work, id);
+}
+
+/** It is found again. */
+export async function bringBack(work: Work, id: string): Promise<void> {
+  // The start has hidden only what was in data/; look-ups must not find a damaged chunk for a moment.
+  for (const { firstChunk, bits } of work.group.state.stores.get(id)?.damaged ?? []) {
+    await work.callAnyway('hideChunks', work.engine, id, HIDDEN_DAMAGED, firstChunk, bits);
   }
+  await work.callAnyway('untrashStore', work.engine, id);
+  await pardon(work, id);
+  work.note('warn', `data store ${id} is back from the trash`);
 }
 
 /** Nothing is condemned any more. */

@@ -22,6 +22,8 @@ export interface ViewMark {
   readonly duplicateBytes: number;
   /** The first of them as the group's totals had it. */
   readonly totalNewBytes: number;
+  /** Sizes of all its files. */
+  readonly namedBytes: number;
 }
 
 interface Snapshot {
@@ -33,6 +35,7 @@ interface Snapshot {
   readonly fileCount: number;
   readonly duplicateBytes: number;
   readonly totalNewBytes: number;
+  readonly namedBytes: number;
 }
 
 /** CORRUPT: the walk is not whole, or a blockmap cannot be read; nothing may be decided then. */
@@ -42,8 +45,8 @@ export async function markFromView(work: Work): Promise<ViewMark> {
   const handle = await work.call('openMark', work.engine);
   try {
     const newBytes = await walk(work, handle, snapshot);
-    const { duplicateBytes, totalNewBytes } = snapshot;
-    return { handle, newBytes, duplicateBytes, totalNewBytes };
+    const { duplicateBytes, totalNewBytes, namedBytes } = snapshot;
+    return { handle, newBytes, duplicateBytes, totalNewBytes, namedBytes };
   } catch (thrown) {
     await work.callAnyway('closeMark', work.engine, handle);
     throw thrown;
@@ -64,6 +67,7 @@ async function takeSnapshot({ group }: Work): Promise<Snapshot> {
       fileCount: state.totals.files + state.binTotals.files,
       duplicateBytes: state.mark.duplicateBytes,
       totalNewBytes: state.totals.newBytes + state.binTotals.newBytes,
+      namedBytes: state.totals.logicalBytes + state.binTotals.logicalBytes,
     };
   });
   return snapshot!;

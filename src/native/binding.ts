@@ -205,8 +205,8 @@ export interface Binding {
   warmIndex(engine: EngineHandle, dataStoreCountMax: number): number;
   listDataStores(engine: EngineHandle): DataStoreInfo[];
   /**
-   * Packs the fingerprints (32 bytes each) of a data store into `out`, from chunk `from` on; returns how
-   * many.
+   * Packs the fingerprints (32 bytes each) of a data store, in data/ or in trash/, into `out`, from chunk
+   * `from` on; returns how many.
    */
   readFingerprints(engine: EngineHandle, id: string, from: number, out: Uint8Array): number;
   /** These data stores' fingerprints are in the view now: the resident index may forget them. */

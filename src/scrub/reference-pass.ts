@@ -11,6 +11,7 @@ import { lostNodes } from '../catalog/lost-nodes.js';
 import type { FileRow } from '../catalog/record.js';
 import { nameOfFile, ReferenceCheck } from '../catalog/reference-check.js';
 import { type RepairReport, repairChunks, type WantedChunk } from '../catalog/repair-source.js';
+import type { BlockmapRoot } from '../native/binding.js';
 import type { ScrubWork } from './work.js';
 
 export interface ReferenceReport {
@@ -38,32 +39,40 @@ export class ReferencePass {
 
   /** One pass over all files; a second one when the first has led to repairs. */
   async run(progress: (done: number, total: number) => void = () => undefined): Promise<ReferenceReport> {
-    let walk = await this.#walk(progress);
-    if (walk.wanted.size > 0) {
-      if (await this.#repair([...walk.wanted.values()])) walk = await this.#walk(progress);
-    }
+    let walk = await this.#walk(progress, wanted => this.#repair(wanted));
+    if (walk.isRepaired) walk = await this.#walk(progress);
     this.last = walk.report;
     this.#work.state.content.referencesMs = this.#work.clock.nowMs();
     this.#tell(walk.report);
     return walk.report;
   }
 
-  async #walk(progress: (done: number, total: number) => void): Promise<Walk> {
+  /** `repair`: of what is wanted; answers whether something has come back. */
+  async #walk(
+    progress: (done: number, total: number) => void,
+    repair: (wanted: readonly WantedChunk[]) => Promise<boolean> = async () => false,
+  ): Promise<Walk> {
     const { group } = this.#work;
     const damaged = await DamagedChunks.of(group);
     const walk = new Walk(damaged.healedCount, this.#wantedMax);
     const check = new ReferenceCheck(group, damaged);
     const total = group.state.totals.files + group.state.binTotals.files;
-    for await (const row of group.state.scanAll()) {
-      progress(Math.min(walk.report.files, total), total);
-      walk.report.files += 1;
-      await this.#file(check, row, walk);
+    try {
+      for await (const row of group.state.scanAll()) {
+        progress(Math.min(walk.report.files, total), total);
+        walk.report.files += 1;
+        await this.#file(check, row, walk);
+      }
+      walk.isRepaired = walk.wanted.size > 0 && (await repair([...walk.wanted.values()]));
+      return walk;
+    } finally {
+      for (const map of walk.held) group.openReads.delete(map);
     }
-    return walk;
   }
 
   async #file(check: ReferenceCheck, row: FileRow, walk: Walk): Promise<void> {
     let isDamaged = false;
+    let isNodeLost = false;
     const wanted: WantedChunk[] = [];
     try {
       for (let offset = 0; offset < row.size; ) {
@@ -76,12 +85,24 @@ export class ReferencePass {
       if (!hasCode(thrown, 'CORRUPT')) throw thrown;
       this.#reportNode(row);
       isDamaged = true;
-      await this.#wantNodes(row, walk);
+      isNodeLost = true;
     }
+    if (!isDamaged) return;
+    const { group } = this.#work;
+    const { root, rootLength, depth } = row;
+    const map = { root, rootLength, depth };
+    const wantedCount = walk.wanted.size;
+    // Before it is asked whether the file is there still: the cleaner lets what is read be from then on.
+    group.openReads.add(map);
+    walk.held.add(map);
     // What a file that has gone meanwhile needed is looked for nowhere, least of all in the trash.
-    if (!isDamaged || !(await check.isCurrent(row))) return;
-    for (const chunk of wanted) walk.want(chunk);
-    walk.name(nameOfFile(this.#work.group, row));
+    if (await check.isCurrent(row)) {
+      if (isNodeLost) await this.#wantNodes(row, walk);
+      for (const chunk of wanted) walk.want(chunk);
+      walk.name(nameOfFile(group, row));
+    }
+    // Others hold what it wants.
+    if (walk.wanted.size === wantedCount && walk.held.delete(map)) group.openReads.delete(map);
   }
 
   async #wantNodes(row: FileRow, walk: Walk): Promise<void> {
@@ -140,6 +161,9 @@ class Walk {
   readonly report: ReferenceReport;
   /** By name; what is beyond the bound is asked for when these are there again. */
   readonly wanted = new Map<string, WantedChunk>();
+  /** Blockmaps of files that want them: kept for as long as the walk and its repair take. */
+  readonly held = new Set<BlockmapRoot>();
+  isRepaired = false;
   readonly #wantedMax: number;
 
   constructor(healedChunks: number, wantedMax: number) {

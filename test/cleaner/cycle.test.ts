@@ -252,6 +252,21 @@ test('a held trash is kept by the clock, and never shorter than an epoch', async
   expect(await it.problems({ b: B, c: C })).toEqual([]);
 });
 
+test('a clock that is set back prolongs the hold of the trash by no more than the hold itself', async () => {
+  const it = await filled(['a']);
+  await it.system.catalog.changeCleanerSettings({ holdHours: 2 });
+  it.clock.now += 365 * 24 * 3_600_000;
+  await it.run();
+  await it.run();
+  await it.system.close();
+  it.clock.now -= 365 * 24 * 3_600_000;
+  await it.open();
+  await it.run();
+  expect((await it.group.space.refresh()).trashBytes).toBeGreaterThan(0.9 * A.length);
+  it.clock.now += 2 * 3_600_000;
+  expect((await it.run()).figures.freedBytes).toBeGreaterThan(0.9 * A.length);
+});
+
 test('names of mark 2 in many passes free what one pass frees', async () => {
   const it = await filled(['a'], system => {
     system.options = { namesMax: 2 };

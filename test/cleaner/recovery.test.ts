@@ -1,7 +1,12 @@
 /** What the cleaner has begun survives restart, crash, lost view and checkpoint, in each of its states. */
 import { afterEach, expect, test } from 'vitest';
 import { StoreError } from '../../src/base/errors.js';
-import { CLEANER_IDLE_MS, CLEANER_INTERVAL_MS, CLEANER_TICK_MS } from '../../src/base/limits.js';
+import {
+  CLEANER_EXPECTED_BYTES_MIN,
+  CLEANER_IDLE_MS,
+  CLEANER_INTERVAL_MS,
+  CLEANER_TICK_MS,
+} from '../../src/base/limits.js';
 import { writeCheckpoint } from '../../src/catalog/checkpoint.js';
 import { PlaceFiller } from '../../src/catalog/place-filler.js';
 import { binding } from '../../src/native/binding.js';
@@ -218,27 +223,51 @@ test('a file that is deleted while it is restored is restored whole, over any nu
   expect(await it.fileBytes()).toBeLessThan(1.5 * LEFT.half.length);
 });
 
+/** What is under way comes to its end. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 500; turn += 1) await new Promise(resolve => setImmediate(resolve));
+}
+
+/** Nobody does anything for so long that cycles begin by themselves. */
+async function idle(it: CleaningSystem): Promise<void> {
+  for (let waited = 0; waited <= CLEANER_IDLE_MS + CLEANER_TICK_MS; waited += CLEANER_TICK_MS) {
+    it.clock.advance(CLEANER_TICK_MS);
+    await settle();
+  }
+}
+
 test('what is condemned is finished by itself when the group is idle, and not while paused', async () => {
   const it = await filled();
   await it.run();
-  const settle = async () => {
-    for (let turn = 0; turn < 500; turn += 1) await new Promise(resolve => setImmediate(resolve));
-  };
   await it.cleaners.pause();
   it.clock.advance(CLEANER_INTERVAL_MS);
   await settle();
   expect((await it.status()).last!.figures.emptiedStores).toBe(0);
   await it.cleaners.resume();
   // Other background work has committed something: the group has to become idle once more.
-  for (let waited = 0; waited <= CLEANER_IDLE_MS + CLEANER_TICK_MS; waited += CLEANER_TICK_MS) {
-    it.clock.advance(CLEANER_TICK_MS);
-    await settle();
-  }
+  await idle(it);
   const { state, last } = await it.status();
   expect(state).toBe('idle');
   expect(last).toMatchObject({ outcome: 'done' });
   expect(last!.figures.freedBytes).toBeGreaterThan(0);
   expect(await it.problems(LEFT)).toEqual([]);
+});
+
+test('what a file has brought that went before others of the same chunks returns by itself', async () => {
+  const it = await CleaningSystem.start();
+  systems.push(it);
+  const bytes = seededBytes(1, 1.1 * CLEANER_EXPECTED_BYTES_MIN);
+  for (const path of ['first', 'second']) await it.put(path, bytes);
+  for (const path of ['first', 'second']) {
+    await it.remove(path);
+    for (let cycle = 0; cycle < 3; cycle += 1) {
+      it.clock.advance(CLEANER_INTERVAL_MS);
+      await settle();
+      await idle(it);
+    }
+    expect((await it.status()).last).toMatchObject({ outcome: 'done' });
+  }
+  expect(await it.fileBytes()).toBeLessThan(0.1 * bytes.length);
 });
 
 test('nothing in the trash is unlinked before a complete mark has passed since', async () => {

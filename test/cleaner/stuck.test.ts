@@ -212,3 +212,27 @@ test('a checkpoint that is completed while mark 2 begins does not end the cycle'
   expect((await it.run()).figures.freedBytes).toBeGreaterThan(0.9 * A.length);
   expect(await it.problems({ b: B })).toEqual([]);
 });
+
+test('a volume that has no room for a name in the trash keeps nothing that lies there', async () => {
+  const it = await start();
+  await it.put('a', A);
+  await it.put('b', B);
+  await it.remove('a');
+  await it.restart();
+  await it.system.catalog.changeCleanerSettings({ holdHours: 1 });
+  await it.run();
+  await it.run();
+  await it.remove('b');
+  await it.run();
+  it.lane.hooks.set('trashStore', () => {
+    throw new StoreError('NO_SPACE', 'no room for a name');
+  });
+  await it.run();
+  it.clock.now += 2 * 3_600_000;
+  expect((await it.run()).figures.freedBytes).toBeGreaterThan(0.9 * A.length);
+  it.lane.hooks.clear();
+  await it.run();
+  await it.run();
+  expect(it.group.state.stores.all()).toEqual([]);
+  expect(await it.fileBytes()).toBe(0);
+});

@@ -2,6 +2,7 @@
  * A few mutants in the normal run: that tests fail when the rule they hold is broken. `npm run test:mutants`
  * takes all of them.
  */
+import { readFileSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
 import { caught } from './catch.js';
 import { MUTANTS } from './mutants.js';
@@ -19,6 +20,14 @@ test('every mutant has a name and a test of its own kind', () => {
     ({ caughtBy }) => (caughtBy.test === undefined) !== (caughtBy.simulate === undefined),
   );
   expect(kinds.every(isOne => isOne)).toBe(true);
+});
+
+test('every mutant finds the line that it breaks, once', () => {
+  const changes = MUTANTS.flatMap(({ name, file, find, with: second }) =>
+    (second === undefined ? [{ file, find }] : [{ file, find }, second]).map(change => ({ name, ...change })),
+  );
+  const lost = changes.filter(({ file, find }) => readFileSync(file, 'utf8').split(find).length !== 2);
+  expect(lost.map(({ name, file }) => `${name}: ${file}`)).toEqual([]);
 });
 
 test.each(MUTANTS.filter(({ isFast }) => isFast === true))(

@@ -60,8 +60,8 @@ export const CLEANER_MUTANTS: readonly Mutant[] = [
     name: 'mark-skips-a-file',
     breaks: 'every file is a root',
     file: 'src/cleaner/view-mark.ts',
-    find: '    batch.push(row);\n',
-    replace: '    if (snapshot.fileCount !== 2 || batch.length > 0) batch.push(row);\n',
+    find: '    await markBatch(work, handle, batch, root',
+    replace: '    await markBatch(work, handle, batch.slice(snapshot.fileCount === 2 ? 1 : 0), root',
     caughtBy: scenario('double_condemn_same_chunk'),
   },
   {
@@ -143,8 +143,8 @@ export const CLEANER_MUTANTS: readonly Mutant[] = [
     name: 'reads-from-the-trash-raise-no-alarm',
     breaks: 'a read served from the trash stops the cleaner',
     file: 'src/cleaner/trash.ts',
-    find: '  if (counters.trashReads === 0) return counters;',
-    replace: '  if (counters.trashReads >= 0) return counters;',
+    find: '  if (reads === 0) return counters;',
+    replace: '  if (reads >= 0) return counters;',
     caughtBy: { test: 'test/cleaner/brake.test.ts' },
   },
   {

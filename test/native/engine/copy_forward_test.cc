@@ -99,6 +99,30 @@ TEST_P(CopyForwardTest, AReadFindsACopyThatIsNotYetSynced) {
   group_.ExpectLedgerHolds("copied, not synced");
 }
 
+TEST_P(CopyForwardTest, WhatIsCondemnedBeforeItIsPublishedIsNotFound) {
+  RecordWriter writer(&stores(), CompressionMode::kFast);
+  const Buffer bytes = MakeBytes(5000, 9);
+  Fingerprint fingerprint;
+  fingerprint.bytes.fill(0x5a);
+  const WriteChunk chunk{fingerprint, bytes};
+  RecordWriter::Placed placed;
+  ASSERT_TRUE(writer.Write(RecordType::kRegion, {&chunk, 1}, &placed).ok());
+  const DataStoreId id = placed[0].second->store->identity().id;
+  ASSERT_TRUE(stores().CloseStore(id).ok());
+  ASSERT_TRUE(engine().BeginEpoch().ok());
+  auto mark = group_.Mark();
+  ASSERT_TRUE(mark.ok());
+  auto condemned = group_.Condemn(*mark, id);
+  ASSERT_TRUE(condemned.ok());
+  ASSERT_EQ(*condemned, 1u);
+  ASSERT_TRUE(writer.Publish(placed).ok());
+  PinSet pins;
+  uint32_t found = 0;
+  stores().LookUpAndPin({&fingerprint, 1}, &pins, {&found, 1});
+  EXPECT_EQ(found, ResidentIndex::kAbsent) << "a stream relies on what is about to go";
+  stores().Unpin(pins);
+}
+
 TEST_P(CopyForwardTest, ACopyThatIsHiddenIsNone) {
   const DataStoreId id = PutAndCondemn(9);
   ASSERT_TRUE(group_.CopyAll(id).ok());
@@ -200,6 +224,30 @@ TEST_P(AdmitTest, BytesThatFitTheirNamesTakeThePlaceOfDamagedOnes) {
   auto hits = group_.Probe({});
   EXPECT_TRUE(hits.ok()) << "nodes are found as nodes: " << hits.status().message();
   EXPECT_GT(LiveCounts(id).blockmap_plain_bytes, 0u);
+}
+
+TEST_P(AdmitTest, AChunkThatADataStoreHasTwiceIsReadWhereItIsNotDamaged) {
+  ASSERT_TRUE(group_.Put("file", MakeBytes(5000, 1)).ok());
+  const DataStoreId id = IdsOf(engine())[0];
+  ReadAll(id);
+  ASSERT_TRUE(cleaner().Admit(rows_, bytes_).ok());
+  ASSERT_TRUE(group_.Restart().ok());
+  ASSERT_EQ(IdsOf(engine()).size(), 1u);
+  StoreSlot* slot = stores().FindSlot(id);
+  auto last = slot->store->Find(rows_[0].fingerprint);
+  ASSERT_TRUE(last.ok() && last->has_value());
+  auto first = slot->store->FindEarlier((*last)->chunk);
+  ASSERT_TRUE(first.ok() && first->has_value());
+  for (const ChunkPlace& damaged : {**first, **last}) {
+    Buffer bits(damaged.chunk / 8 + 1);
+    bits[damaged.chunk / 8] = static_cast<uint8_t>(1 << damaged.chunk % 8);
+    ASSERT_TRUE(stores().HideChunks(id, HiddenReason::kDamaged, 0, bits).ok());
+    auto whole = stores().FindWhole(slot, rows_[0].fingerprint);
+    ASSERT_TRUE(whole.ok() && whole->has_value());
+    EXPECT_NE((*whole)->chunk, damaged.chunk);
+    EXPECT_TRUE(stores().HasVisible(slot, rows_[0].fingerprint));
+    ASSERT_TRUE(stores().RevealChunks(id, HiddenReason::kDamaged).ok());
+  }
 }
 
 TEST_P(AdmitTest, OneByteThatDoesNotFitAndNothingIsStored) {
