@@ -12,7 +12,7 @@ import { StateFile } from '../keys/state-file.js';
 import { type Binding, binding, type DataKey } from '../native/binding.js';
 
 const REAL_DISK = 0;
-const STATE_FILE = /^(keyring|system)\.[ab]$/;
+const STATE_FILE = /^(keyring|system|cleaner|scrub)\.[ab]$/;
 
 type ReadingLane = KeyringParameters['lane'];
 

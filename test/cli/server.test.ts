@@ -137,8 +137,11 @@ describe('files', () => {
   test('inspect prints each kind of file that lies in a data directory', async () => {
     const group = join(server.data, 'groups/DefaultGroup');
     const below = (path: string) => readdirSync(join(group, path)).map(name => `${group}/${path}/${name}`);
+    await done('scrub', 'run');
+    await done('cleaner', 'run');
     const some = [below('log/a')[0]!, below(`data/${readdirSync(`${group}/data`)[0]}`)[0]!];
-    for (const path of [...some, `${group}/superblock.2`, `${group}/keyring.b`, `${server.data}/system.a`]) {
+    const states = ['superblock.2', 'keyring.b', 'scrub.a', 'cleaner.a'].map(name => `${group}/${name}`);
+    for (const path of [...some, ...states, `${server.data}/system.a`]) {
       const result = await runGranary(['inspect', path]);
       expect([path, result.stderr, result.code]).toEqual([path, '', 0]);
       expect(Object.keys(JSON.parse(result.stdout) as object).length).toBeGreaterThan(1);
