@@ -5,7 +5,7 @@
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { settle } from './process.js';
+import { settle, warmPageCache } from './process.js';
 import {
   type BackupProgram,
   borgProgram,
@@ -137,6 +137,7 @@ async function restoreAll(measured: readonly Measured[], parameters: ComparisonP
   for (const entry of measured) {
     const target = makeDirectory(parameters.directory, 'restored');
     await settle([]);
+    await warmPageCache(join(target, 'warm'), newest.size);
     const run = await entry.program.restore(newest, target);
     await compareDirectories(newest.directory, run.directory);
     rmSync(target, { recursive: true, force: true });
