@@ -6,7 +6,7 @@ namespace granary {
 namespace {
 
 constexpr size_t kLogRowHeaderSize = 16;  // sequence u64, type u8, 3 zero bytes, payload size u32
-constexpr const char* kDirectories[] = {"log", "log/a", "log/b", "data", "trash", "quarantine"};
+constexpr const char* kDirectories[] = {"log", "log/a", "log/b", "data", "trash"};
 
 ChunkerParameters ChunkerOf(const Superblock& superblock, const Key& key) {
   ChunkerParameters parameters;

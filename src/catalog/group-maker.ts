@@ -25,7 +25,7 @@ import { RESERVE_FILE } from './reserve.js';
 import type { GroupEntry } from './system-file.js';
 import type { GroupRequest, GroupSettings } from './types.js';
 
-/** Everything that a group's directory may hold. */
+/** Everything that a group's directory may hold (`quarantine`: made by earlier versions, always empty). */
 const GROUP_OBJECTS = [
   ...[0, 1, 2, 3].map(copy => `superblock.${copy}`),
   ...['keyring.a', 'keyring.b', 'log', 'data', 'view', 'trash', 'quarantine', 'lock', RESERVE_FILE],
