@@ -33,6 +33,19 @@ async function openStream(it: CleaningSystem, bytes: Uint8Array): Promise<Upload
   return upload;
 }
 
+/** Deletes a file until its data store lies in the trash, and stays. Answers a fingerprint of it. */
+async function trashed(it: CleaningSystem, path: string): Promise<Uint8Array> {
+  await it.remove(path);
+  await it.restart();
+  await it.system.catalog.changeCleanerSettings({ holdHours: 1 });
+  await it.run();
+  const { id } = it.group.state.stores.all()[0]!;
+  const fingerprints = new Uint8Array(new SharedArrayBuffer(32 * 8));
+  await it.lane.call('readFingerprints', it.group.engine, id, 0, fingerprints);
+  await it.run();
+  return fingerprints.slice(0, 32);
+}
+
 test('a moved data store that was held, and whose copies have died since, is looked at anew', async () => {
   const it = await start();
   const pieces = Array.from({ length: 90 }, (_, at) => seededBytes(100 + at, 300_000));
@@ -116,15 +129,8 @@ test('the brake that a read from the trash has pulled is released by resume, wit
   const it = await start();
   await it.put('a', A);
   await it.put('b', B);
-  await it.remove('a');
-  await it.restart();
-  await it.system.catalog.changeCleanerSettings({ holdHours: 1 });
-  await it.run();
-  const { id } = it.group.state.stores.all()[0]!;
-  const fingerprints = new Uint8Array(new SharedArrayBuffer(32 * 8));
-  await it.lane.call('readFingerprints', it.group.engine, id, 0, fingerprints);
-  await it.run();
-  await it.lane.call('rescueChunks', it.group.engine, fingerprints.slice(0, 32), 1);
+  const lost = await trashed(it, 'a');
+  await it.lane.call('rescueChunks', it.group.engine, lost, 1);
   await it.run('braked');
   await it.cleaners.resume();
   for (let cycle = 0; cycle < 2; cycle += 1) await it.run();
@@ -135,15 +141,8 @@ test('the brake that a read from the trash has pulled is released by resume, wit
 test('what could not be brought back from the trash is tried again by resume', async () => {
   const it = await start();
   await it.put('a', A);
-  await it.remove('a');
-  await it.restart();
-  await it.system.catalog.changeCleanerSettings({ holdHours: 1 });
-  await it.run();
-  const { id } = it.group.state.stores.all()[0]!;
-  const fingerprints = new Uint8Array(new SharedArrayBuffer(32 * 8));
-  await it.lane.call('readFingerprints', it.group.engine, id, 0, fingerprints);
-  await it.run();
-  await it.lane.call('rescueChunks', it.group.engine, fingerprints.slice(0, 32), 1);
+  const lost = await trashed(it, 'a');
+  await it.lane.call('rescueChunks', it.group.engine, lost, 1);
   it.lane.hookOnce('untrashStore', () => Promise.reject(new StoreError('IO', 'a bad moment')));
   await it.run('braked');
   expect((await it.lane.call('listTrash', it.group.engine)).length).toBeGreaterThan(0);
@@ -156,15 +155,8 @@ test('what could not be brought back from the trash is tried again by resume', a
 test('a read from the trash pulls the brake at once, so that no restart forgets it', async () => {
   const it = await start();
   await it.put('a', A);
-  await it.remove('a');
-  await it.restart();
-  await it.system.catalog.changeCleanerSettings({ holdHours: 1 });
-  await it.run();
-  const { id } = it.group.state.stores.all()[0]!;
-  const fingerprints = new Uint8Array(new SharedArrayBuffer(32 * 8));
-  await it.lane.call('readFingerprints', it.group.engine, id, 0, fingerprints);
-  await it.run();
-  await it.group.rescue(fingerprints.slice(0, 32));
+  const lost = await trashed(it, 'a');
+  await it.group.rescue(lost);
   await it.restart();
   expect((await it.status()).state).toBe('braked');
   expect(await it.lane.call('listTrash', it.group.engine)).toEqual([]);
