@@ -74,10 +74,15 @@ async function survey(
     const isDecided = state !== undefined && (state.moved !== undefined || state.condemned.length > 0);
     if (isDecided) continue;
     const unhealed = state === undefined ? [] : await unhealedChunks(work, state);
-    const found = { ...(await work.call('surveyStore', work.engine, handle, id)), id, unhealed };
+    const look = async (): Promise<Surveyed> => ({
+      ...(await work.call('surveyStore', work.engine, handle, id)),
+      ...{ id, unhealed },
+    });
+    const found = await look();
     if (unhealed.length > found.deadCount) continue;
     if (found.isClosed) candidates.push(found);
-    else if (isWorthClosing(found) && (await close(work, id))) candidates.push({ ...found, isClosed: true });
+    // It may have grown until it was closed.
+    else if (isWorthClosing(found) && (await close(work, id))) candidates.push(await look());
   }
   return candidates;
 }

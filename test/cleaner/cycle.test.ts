@@ -159,11 +159,29 @@ test('a file put between snapshot and decision keeps the dead chunks that it fou
   expect(await it.problems({ again: A, b: B, c: C })).toEqual([]);
 });
 
-test('what is dead in data stores that are open still returns without a restart', async () => {
+/** Nothing is closed by its size. */
+function startWithLargeStores(): Promise<CleaningSystem> {
   const engineBounds = { residentIndexBytesMax: 2 ** 20, regionCacheBytesMax: 2 ** 20 };
-  const it = await start(system => {
+  return start(system => {
     system.context = { engineBounds: { ...engineBounds, dataStoreSizeTarget: 2 ** 30 } };
   });
+}
+
+test('what an open data store takes on before it is closed is seen before it is condemned', async () => {
+  const it = await startWithLargeStores();
+  await it.put('a', A);
+  await it.remove('a');
+  it.lane.hookOnce('closeStore', async (parameters, run) => {
+    await it.put('b', B);
+    return run(...parameters);
+  });
+  expect((await it.run()).outcome).toBe('done');
+  await it.run();
+  expect(await it.problems({ b: B })).toEqual([]);
+});
+
+test('what is dead in data stores that are open still returns without a restart', async () => {
+  const it = await startWithLargeStores();
   await it.put('a', A);
   await it.put('b', B);
   await it.remove('a');
