@@ -21,6 +21,8 @@ import {
 import { type BenchResult, median, megabytes, type Table, verdict } from './report.js';
 import { type Server, startServer } from './server.js';
 
+/** Of a restore's size: what it writes, and what the program reads for it. */
+const RESTORE_WARMTH = 3;
 const WANTED = { first: 1.5, later: 3.5, restore: 1.4, storedFast: 0.65, storedBest: 1 };
 /**
  * What bup stored of the reference corpus for each byte that restic stored; stands in where bup is not
@@ -137,7 +139,7 @@ async function restoreAll(measured: readonly Measured[], parameters: ComparisonP
   for (const entry of measured) {
     const target = makeDirectory(parameters.directory, 'restored');
     await settle([]);
-    await warmPageCache(join(target, 'warm'), newest.size);
+    await warmPageCache(join(target, 'warm'), RESTORE_WARMTH * newest.size);
     const run = await entry.program.restore(newest, target);
     await compareDirectories(newest.directory, run.directory);
     rmSync(target, { recursive: true, force: true });
