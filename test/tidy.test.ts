@@ -327,6 +327,7 @@ describe('orphans', () => {
       'fault',
       'model',
       'real-machine',
+      'reliability',
       'conformance',
       'vectors',
       'golden',
