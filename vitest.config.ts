@@ -5,7 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/long/**'],
     pool: 'forks',
-    // Many tests wait: for servers, time limits, disks. One worker, the default of two cores, would wait with them.
+    // Many tests wait: for servers, time limits, disks. One worker, the default of two cores, would wait
+    // with them.
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -65,18 +65,18 @@ class CleanerBench {
   readonly beside: Rates = { ingest: [], restore: [] };
   cleanerSeconds = 0;
 
+  constructor(parameters: CleanerBenchParameters, server: Server) {
+    this.#parameters = parameters;
+    this.#server = server;
+    this.#probes = makeProbes(parameters);
+  }
+
   stop(): Promise<void> {
     return this.#server.stop();
   }
 
   async waitIdle(): Promise<void> {
     await waitIdle(this.#server.pid, IDLE_LIMIT_MS);
-  }
-
-  constructor(parameters: CleanerBenchParameters, server: Server) {
-    this.#parameters = parameters;
-    this.#server = server;
-    this.#probes = makeProbes(parameters);
   }
 
   async fill(): Promise<void> {
@@ -139,10 +139,10 @@ class CleanerBench {
 
   /** With all data stores closed, so that what is reserved for further records does not count. */
   async space(group: string): Promise<Space> {
-    await waitIdle(this.#server.pid, IDLE_LIMIT_MS);
+    await this.waitIdle();
     await this.#server.stop();
     this.#server = await startServer(join(this.#parameters.directory, 'server'));
-    await waitIdle(this.#server.pid, IDLE_LIMIT_MS);
+    await this.waitIdle();
     const stdout = (await this.#server.command(['stats', '--group', group, '--json'])).stdout;
     const stored = (JSON.parse(stdout) as { storedBytes: number }).storedBytes;
     const directory = join(this.#server.data, 'groups', group);

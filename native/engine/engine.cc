@@ -258,9 +258,10 @@ EngineCounters Engine::Counters() {
   counters.resident_bytes = stores_->resident_bytes();
   counters.resident_is_complete = stores_->IsComplete();
   if (auto free = files_->FreeSpace(directory_); free.ok()) counters.free_bytes = *free;
-  counters.store_size_target = stores_->size_target();
   counters.epoch = stores_->epoch();
   counters.trash_bytes = stores_->trash_bytes();
+  counters.store_size_target =
+      stores_->SizeTarget(counters.free_bytes + counters.trash_bytes + counters.stored.file_bytes);
   counters.trash_reads = stores_->trash_reads();
   counters.dead_reads = stores_->dead_reads();
   counters.streams_open = streams_open();

@@ -205,13 +205,16 @@ Status StoreSet::EnsureDirectory(const std::string& path) {
 
 // What is alive in a data store has to fit beside it when it is emptied, also when ingest has filled the
 // volume up to its floor: 2 % of it, of which the cleaner's copies take half (src/base/limits.ts).
-uint64_t StoreSet::size_target() const {
-  uint64_t volume = 0;
-  for (const StoreSlot* slot : AllSlots()) volume += slot->store->counts().file_bytes;
+uint64_t StoreSet::SizeTarget(uint64_t volume_bytes) const {
+  return std::min(parameters_.size_target, std::max(kStoreSizeTargetMin, volume_bytes / kStoresOfVolume));
+}
+
+uint64_t StoreSet::VolumeBytes() const {
   auto free = parameters_.files->FreeSpace(parameters_.directory);
-  if (!free.ok()) return parameters_.size_target;
-  volume += *free + trash_bytes();
-  return std::min(parameters_.size_target, std::max(kStoreSizeTargetMin, volume / kStoresOfVolume));
+  if (!free.ok()) return UINT64_MAX;
+  uint64_t bytes = *free + trash_bytes();
+  for (const StoreSlot* slot : AllSlots()) bytes += slot->store->counts().file_bytes;
+  return bytes;
 }
 
 Result<StoreSlot*> StoreSet::CreateStore() {
@@ -231,7 +234,7 @@ Result<StoreSlot*> StoreSet::CreateStore() {
   if (!created.ok()) return Fail(created.status());
   StoreSlot* slot = AddSlot(std::move(*created), StoreState::kLive);
   slot->is_resident = true;
-  slot->size_target = size_target();
+  slot->size_target = SizeTarget(VolumeBytes());
   std::lock_guard lock(appenders_mutex_);
   open_stores_.push_back(slot);
   return slot;
@@ -253,7 +256,6 @@ void StoreSet::ReturnAppenderAfter(StoreSlot* slot, const Status& failure) {
 }
 
 void StoreSet::AddChunk(const Fingerprint& fingerprint, StoreSlot* slot, ResidentIndex::Mode mode) {
-  slot->is_dirty.store(true, std::memory_order_release);
   std::optional<ChunkPlace> place;
   if (mode == ResidentIndex::Mode::kReplace) {
     auto found = FindWhole(slot, fingerprint);

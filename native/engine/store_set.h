@@ -194,8 +194,8 @@ class StoreSet {
   StoreSlot* slot(uint32_t number) const;
   uint64_t resident_entries() const { return index_.size(); }
   uint64_t resident_bytes() const { return index_.bytes(); }
-  // Of the file of a data store that is begun now.
-  uint64_t size_target() const;
+  // Of a data store that is begun now, on a volume of which the group may use so many bytes.
+  uint64_t SizeTarget(uint64_t volume_bytes) const;
   // The first failed write: from then on nothing is appended (invariant I10).
   Status failure() const;
   const Key* KeyOfEpoch(uint32_t epoch) const;
@@ -206,6 +206,7 @@ class StoreSet {
   StoreSlot* AddSlot(std::shared_ptr<DataStore> store, StoreState state);
   Result<StoreSlot*> CreateStore();
   Status EnsureDirectory(const std::string& path);
+  uint64_t VolumeBytes() const;  // free and ours
   // Inserts unless the chunk is hidden or the data store has left; false: the index is full.
   bool InsertVisible(const Fingerprint& fingerprint, StoreSlot* slot, uint32_t chunk);
   bool PinAndTouch(const Fingerprint& fingerprint, StoreSlot* slot, uint32_t chunk, PinSet* pins);

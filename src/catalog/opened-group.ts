@@ -197,13 +197,14 @@ export class OpenedGroup implements OpenGroup {
     return firstLost(this.lane, this.engine, found.absent);
   }
 
-  /** No stream begins from now on: the engine must not be detached with one. BUSY: some are under way. */
+  /**
+   * No stream begins from now on, until resumeIngest: the engine must not be detached with one. BUSY: some
+   * are under way.
+   */
   async endIngest(): Promise<void> {
     this.#isClosing = true;
     const { streamsOpen } = await this.space.refresh();
-    if (streamsOpen === 0) return;
-    this.#isClosing = false;
-    throw new StoreError('BUSY', `${streamsOpen} streams are under way`);
+    if (streamsOpen > 0) throw new StoreError('BUSY', `${streamsOpen} streams are under way`);
   }
 
   /** The closing has come to nothing. */

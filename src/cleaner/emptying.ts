@@ -39,6 +39,7 @@ async function emptyOne(work: Work, state: StoreState, info: DataStoreInfo): Pro
     const copied = await copyForward(work, state.id, info.chunkCount);
     if (copied === undefined) return;
     duplicateBytes = copied;
+    // What was not copied, because another data store had it, may have come in just now.
     await work.call('sync', work.engine);
   }
   await work.commit({
@@ -72,8 +73,8 @@ async function copyForward(work: Work, id: string, chunkCount: number): Promise<
 
 /**
  * Its MOVE is in the log. Again after a crash; when a stream holds it still, or the volume is so full that it
- * cannot be renamed, another cycle comes, and what can go goes in this one. A copy that
- * was condemned or put into quarantine meanwhile is none: then it is a data store like any other again.
+ * cannot be renamed, another cycle comes, and what can go goes in this one. A copy that was condemned or put
+ * into quarantine meanwhile is none: then it is a data store like any other again.
  */
 export async function trash(work: Work, id: string): Promise<void> {
   await work.group.placeMarks.change(async () => {
