@@ -95,7 +95,7 @@ export async function trash(work: Work, id: string): Promise<void> {
 }
 
 /** Chunks of it that are not condemned. */
-function liveCount({ condemned }: StoreState, { chunkCount }: DataStoreInfo): number {
+export function liveCount({ condemned }: StoreState, { chunkCount }: DataStoreInfo): number {
   return chunkCount - condemned.reduce((sum, record) => sum + bitCount(record), 0);
 }
 
