@@ -34,7 +34,7 @@ Result<uint64_t> BlockWriter::Append(ConstBytes bytes) {
     WaitForBuffer(&guard);
     if (!failure_.ok()) return failure_;
     const size_t part = std::min(bytes.size(), kWriteBufferSize - current_->size);
-    std::memcpy(current_->memory.get() + current_->size, bytes.data(), part);
+    std::memcpy(current_->memory.data() + current_->size, bytes.data(), part);
     current_->size += part;
     end_ += part;
     bytes = bytes.subspan(part);
@@ -90,10 +90,7 @@ void BlockWriter::WaitForBuffer(Guard* guard) {
   if (!failure_.ok()) return;
   current_ = std::move(free_.back());
   free_.pop_back();
-  if (current_->memory == nullptr) {
-    current_->memory.reset(static_cast<uint8_t*>(std::aligned_alloc(kBlockSize, kWriteBufferSize)));
-    CHECK(current_->memory != nullptr);
-  }
+  current_->memory.Take(kWriteBufferSize);
   current_->offset = end_;
   current_->size = 0;
 }
@@ -101,7 +98,7 @@ void BlockWriter::WaitForBuffer(Guard* guard) {
 void BlockWriter::PadCurrent(Guard* guard) {
   if (!current_) return;
   const size_t padded = RoundUp(current_->size, kBlockSize);
-  std::memset(current_->memory.get() + current_->size, 0, padded - current_->size);
+  std::memset(current_->memory.data() + current_->size, 0, padded - current_->size);
   end_ += padded - current_->size;
   current_->size = padded;
   if (current_->size == kWriteBufferSize) EnqueueCurrent(guard);
@@ -136,7 +133,7 @@ void BlockWriter::WriteFront(Guard* guard) {
   Status status = failure_;
   if (status.ok()) {
     guard->unlock();
-    status = file_->WriteAt(buffer.offset, {buffer.memory.get(), buffer.size});
+    status = file_->WriteAt(buffer.offset, {buffer.memory.data(), buffer.size});
     guard->lock();
   }
   is_writing_ = false;

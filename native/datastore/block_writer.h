@@ -7,7 +7,6 @@
 #define GRANARY_DATASTORE_BLOCK_WRITER_H_
 
 #include <condition_variable>
-#include <cstdlib>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -15,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "io/file.h"
+#include "io/block_buffer.h"
 
 namespace granary {
 
@@ -48,11 +47,8 @@ class BlockWriter {
   uint64_t allocated() const;
 
  private:
-  struct Release {
-    void operator()(uint8_t* memory) const { std::free(memory); }
-  };
   struct WriteBuffer {
-    std::unique_ptr<uint8_t, Release> memory;
+    BlockBuffer memory;
     uint64_t offset = 0;
     size_t size = 0;
   };

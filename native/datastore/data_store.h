@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "datastore/record_format.h"
-#include "io/file.h"
+#include "io/block_buffer.h"
 
 namespace granary {
 
@@ -124,8 +124,9 @@ class DataStore {
   // Calls `each` for every record from the one on that holds chunk `from`, in the order of the file, until it
   // returns false.
   virtual Status ForEachRecord(size_t from, const std::function<bool(const RecordRows&)>& each) = 0;
-  // Reads `size` bytes at `offset` of the file. What was appended but not yet synced may not be there.
-  virtual Status ReadAt(uint64_t offset, Bytes out) = 0;
+  // `size` bytes at `offset` of the file, past the page cache, valid until the next use of `memory`. What was
+  // appended but not yet synced may not be there.
+  virtual Result<ConstBytes> Read(uint64_t offset, size_t size, BlockBuffer* memory) = 0;
   // Reads every record anew, past the page cache: its tag, its table and its decompression are checked, and
   // that the table in memory says the same of it; fingerprints are the caller's to check. Stops when `each`
   // returns false. kCorrupt at the end when the Merkle root of a closed store does not fit (single records'

@@ -181,7 +181,7 @@ Status DataStoreFile::WriteTrailer(const std::shared_ptr<File>& file, BlockWrite
 Result<std::shared_ptr<File>> DataStoreFile::OpenedFile() {
   std::lock_guard<std::mutex> guard(file_mutex_);
   if (file_ == nullptr) {
-    auto file = files_->Open(path_, OpenMode::kRead);
+    auto file = files_->Open(path_, OpenMode::kRead, true);
     if (!file.ok()) return Named(file.status());
     file_ = std::move(*file);
   }
@@ -260,21 +260,22 @@ Status DataStoreFile::ForEachRecord(size_t from, const std::function<bool(const 
   }
 }
 
-Status DataStoreFile::ReadAt(uint64_t offset, Bytes out) {
+Result<ConstBytes> DataStoreFile::Read(uint64_t offset, size_t size, BlockBuffer* memory) {
   ASSIGN_OR_RETURN(const std::shared_ptr<File> file, OpenedFile());
-  auto count = file->ReadAt(offset, out);
-  if (!count.ok()) return Named(count.status());
-  return *count == out.size() ? Status::Ok()
-                              : Named(Status(Code::kCorrupt, "the file ends before what is read"));
+  auto bytes = ReadThroughBlocks(file.get(), offset, size, memory);
+  if (!bytes.ok()) return Named(bytes.status());
+  if (bytes->size() < size) return Named(Status(Code::kCorrupt, "the file ends before what is read"));
+  return bytes;
 }
 
 void DataStoreFile::VerifyRecord(const ChunkTable::Record& record, const std::vector<TableRow>& rows,
                                  MerkleTree* tree, ScannedRecord* found) {
-  Buffer bytes(record.size), scratch, plain;
+  BlockBuffer memory;
+  Buffer scratch, plain;
   found->offset = record.offset;
   DecodedRecord decoded;
-  found->status = ReadAt(record.offset, bytes);
-  if (found->status.ok()) found->status = DecodeRecord(place(), bytes, &scratch, &decoded);
+  auto bytes = Read(record.offset, record.size, &memory);
+  found->status = bytes.ok() ? DecodeRecord(place(), *bytes, &scratch, &decoded) : bytes.status();
   found->header = decoded.header;
   if (!found->status.ok()) return;
   const auto same = [](const TableRow& a, const TableRow& b) {
@@ -285,7 +286,7 @@ void DataStoreFile::VerifyRecord(const ChunkTable::Record& record, const std::ve
     found->status = Status(Code::kCorrupt, "record: not the one the trailer names");
     return;
   }
-  AddRecordLeaf(tree, decoded.header, bytes);
+  AddRecordLeaf(tree, decoded.header, *bytes);
   plain.resize(decoded.header.plain_size);
   found->status = Decompress(decoded.header.codec, decoded.payload, plain);
 }

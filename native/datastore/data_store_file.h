@@ -40,7 +40,7 @@ class DataStoreFile : public DataStore {
   Result<std::optional<ChunkPlace>> FindEarlier(uint32_t chunk) override;
   Status ForEachChunk(const std::function<void(const Fingerprint&, const ChunkPlace&)>& each) override;
   Status ForEachRecord(size_t from, const std::function<bool(const RecordRows&)>& each) override;
-  Status ReadAt(uint64_t offset, Bytes out) override;
+  Result<ConstBytes> Read(uint64_t offset, size_t size, BlockBuffer* memory) override;
   Status VerifyRecords(const std::function<bool(const ScannedRecord&)>& each) override;
   void DropMemory() override;
   bool is_in_memory() const override;

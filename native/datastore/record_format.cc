@@ -144,13 +144,14 @@ Status DecodeRecord(const RecordPlace& place, ConstBytes in, Buffer* scratch, De
   if (std::any_of(padding.begin(), padding.end(), [](uint8_t byte) { return byte != 0; })) {
     return Corrupt("padding is not zero");
   }
-  scratch->resize(body_size);
+  if (scratch->size() < body_size) scratch->resize(body_size);  // never less: growing fills with zeros
+  const Bytes body = Bytes(*scratch).first(body_size);
   const Additional additional(in.data(), place.data_store_id);
   RETURN_IF_ERROR(OpenBody({place.key, NonceType::kRecord, header.ordinal, additional.bytes},
-                           in.subspan(kRecordHeaderSize, body_size + kTagSize), *scratch)
+                           in.subspan(kRecordHeaderSize, body_size + kTagSize), body)
                       .Within("record"));
-  RETURN_IF_ERROR(DecodeTable(*scratch, header, &record->table));
-  record->payload = ConstBytes(*scratch).subspan(TableSize(header));
+  RETURN_IF_ERROR(DecodeTable(body, header, &record->table));
+  record->payload = ConstBytes(body).subspan(TableSize(header));
   return Status::Ok();
 }
 

@@ -11,8 +11,9 @@ constexpr size_t kRecordsWaitingMax = 64;
 constexpr size_t kAskedMax = 8;  // tables in memory at once: some megabytes each
 
 Result<Buffer> ReadPlain(StoreSlot* slot, const RecordRows& record) {
-  Buffer bytes(record.size), scratch;
-  RETURN_IF_ERROR(slot->store->ReadAt(record.offset, bytes));
+  BlockBuffer memory;
+  Buffer scratch;
+  ASSIGN_OR_RETURN(const ConstBytes bytes, slot->store->Read(record.offset, record.size, &memory));
   DecodedRecord decoded;
   RETURN_IF_ERROR(DecodeRecord(slot->store->place(), bytes, &scratch, &decoded));
   Buffer plain(decoded.header.plain_size);

@@ -9,7 +9,7 @@ namespace granary {
 RegionCache::Region RegionCache::Get(uint32_t store, uint64_t offset) {
   std::lock_guard lock(mutex_);
   const auto found = entries_.find({store, offset});
-  if (found == entries_.end()) return nullptr;
+  if (found == entries_.end()) return {};
   order_.splice(order_.begin(), order_, found->second);
   return found->second->second;
 }
@@ -17,12 +17,12 @@ RegionCache::Region RegionCache::Get(uint32_t store, uint64_t offset) {
 void RegionCache::Put(uint32_t store, uint64_t offset, Region region) {
   std::lock_guard lock(mutex_);
   const Key key{store, offset};
-  if (entries_.contains(key) || region->size() > bytes_max_) return;
-  bytes_ += region->size();
+  if (entries_.contains(key) || region.size > bytes_max_) return;
+  bytes_ += region.size;
   order_.emplace_front(key, std::move(region));
   entries_[key] = order_.begin();
   while (bytes_ > bytes_max_) {
-    bytes_ -= order_.back().second->size();
+    bytes_ -= order_.back().second.size;
     entries_.erase(order_.back().first);
     order_.pop_back();
   }
@@ -35,7 +35,7 @@ void RegionCache::DropStore(uint32_t store) {
       ++entry;
       continue;
     }
-    bytes_ -= entry->second->size();
+    bytes_ -= entry->second.size;
     entries_.erase(entry->first);
     entry = order_.erase(entry);
   }
@@ -128,32 +128,30 @@ Result<RecordReader::ReadReport> RecordReader::ReadPlaced(Row* rows, size_t row_
 // All of one data store, sorted by record. Reads the span of records that are not in the cache, then takes
 // each apart.
 Status RecordReader::ReadGroup(std::span<Wanted> group, Bytes out) {
-  thread_local Buffer bytes;
+  thread_local BlockBuffer memory;
+  ConstBytes bytes;
   const uint64_t start = group.front().place.record_offset;
   const uint64_t end = group.back().place.record_offset + group.back().place.record_size;
-  bool is_read = false;
   for (size_t first = 0; first < group.size();) {
     size_t last = first + 1;
     const ChunkPlace& place = group[first].place;
     while (last < group.size() && group[last].place.record_offset == place.record_offset) ++last;
     const std::span<Wanted> same = group.subspan(first, last - first);
     first = last;
-    if (const auto region = cache_.Get(same[0].slot->number, place.record_offset); region != nullptr) {
+    if (const auto region = cache_.Get(same[0].slot->number, place.record_offset); region.memory != nullptr) {
       for (const Wanted& want : same) {
-        std::memcpy(out.data() + want.out_offset, region->data() + want.place.plain_offset,
+        std::memcpy(out.data() + want.out_offset, region.memory.get() + want.place.plain_offset,
                     want.place.length);
       }
       continue;
     }
-    if (!is_read) {
-      bytes.resize(end - start);
-      if (Status status = same[0].slot->store->ReadAt(start, bytes); !status.ok()) {
-        return status.Within("data store " + same[0].slot->store->path());
-      }
-      is_read = true;
+    if (bytes.empty()) {
+      DataStore* store = same[0].slot->store.get();
+      auto read = store->Read(start, end - start, &memory);
+      if (!read.ok()) return read.status().Within("data store " + store->path());
+      bytes = *read;
     }
-    RETURN_IF_ERROR(
-        DecodeInto(same, ConstBytes(bytes).subspan(place.record_offset - start, place.record_size), out));
+    RETURN_IF_ERROR(DecodeInto(same, bytes.subspan(place.record_offset - start, place.record_size), out));
   }
   return Status::Ok();
 }
@@ -180,15 +178,16 @@ Status RecordReader::DecodeInto(std::span<Wanted> wanted, ConstBytes record_byte
     return plain.ok() ? plain
                       : CorruptChunk(wanted[0].fingerprint, plain.message() + " in " + slot->store->path());
   }
-  auto region = std::make_shared<Buffer>(record.header.plain_size);
-  const Status plain = Decompress(record.header.codec, record.payload, *region);
+  const size_t size = record.header.plain_size;
+  RegionCache::Region region{std::make_shared_for_overwrite<uint8_t[]>(size), size};
+  const Status plain = Decompress(record.header.codec, record.payload, region.bytes());
   if (!plain.ok()) return CorruptChunk(wanted[0].fingerprint, plain.message() + " in " + slot->store->path());
   for (const Wanted& want : wanted) {
-    if (static_cast<uint64_t>(want.place.plain_offset) + want.place.length > region->size()) {
+    if (static_cast<uint64_t>(want.place.plain_offset) + want.place.length > size) {
       return CorruptChunk(want.fingerprint,
                           "the trailer's place is outside of the record in " + slot->store->path());
     }
-    std::memcpy(out.data() + want.out_offset, region->data() + want.place.plain_offset, want.place.length);
+    std::memcpy(out.data() + want.out_offset, region.memory.get() + want.place.plain_offset, want.place.length);
   }
   cache_.Put(slot->number, wanted[0].place.record_offset, std::move(region));
   return Status::Ok();

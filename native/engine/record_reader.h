@@ -22,7 +22,11 @@ namespace granary {
 class RegionCache {
  public:
   explicit RegionCache(uint64_t bytes_max) : bytes_max_(bytes_max) {}
-  using Region = std::shared_ptr<const Buffer>;
+  struct Region {
+    std::shared_ptr<uint8_t[]> memory;  // null: not here
+    size_t size = 0;
+    Bytes bytes() const { return {memory.get(), size}; }
+  };
   Region Get(uint32_t store, uint64_t offset);
   void Put(uint32_t store, uint64_t offset, Region region);
   void DropStore(uint32_t store);

@@ -79,8 +79,9 @@ Status ReferenceProbe::ScanOnce(StoreSlot* slot, uint64_t* found_count) {
 }
 
 Result<uint64_t> ReferenceProbe::TakeNodes(StoreSlot* slot, const RecordRows& record) {
-  Buffer bytes(record.size), scratch;
-  RETURN_IF_ERROR(slot->store->ReadAt(record.offset, bytes));
+  BlockBuffer memory;
+  Buffer scratch;
+  ASSIGN_OR_RETURN(const ConstBytes bytes, slot->store->Read(record.offset, record.size, &memory));
   DecodedRecord decoded;
   RETURN_IF_ERROR(DecodeRecord(slot->store->place(), bytes, &scratch, &decoded));
   Buffer plain(decoded.header.plain_size);

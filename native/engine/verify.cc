@@ -6,10 +6,11 @@ namespace {
 // Empty: the record is sound. Else what is wrong with it.
 std::string CheckRecord(StoreSlot* slot, const Fingerprinter& fingerprinter, const RecordRows& expected,
                         Buffer* scratch) {
-  Buffer bytes(expected.size);
-  if (Status status = slot->store->ReadAt(expected.offset, bytes); !status.ok()) return status.message();
+  BlockBuffer memory;
+  auto bytes = slot->store->Read(expected.offset, expected.size, &memory);
+  if (!bytes.ok()) return bytes.status().message();
   DecodedRecord record;
-  if (Status status = DecodeRecord(slot->store->place(), bytes, scratch, &record); !status.ok())
+  if (Status status = DecodeRecord(slot->store->place(), *bytes, scratch, &record); !status.ok())
     return status.message();
   Buffer plain(record.header.plain_size);
   if (Status status = Decompress(record.header.codec, record.payload, plain); !status.ok())

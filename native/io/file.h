@@ -14,7 +14,7 @@
 
 namespace granary {
 
-inline constexpr size_t kBlockSize = 4096;  // alignment of direct writes: offset, size and memory
+inline constexpr size_t kBlockSize = 4096;  // alignment of direct transfers: offset, size and memory
 
 enum class OpenMode {
   kRead,
@@ -44,8 +44,9 @@ class File {
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
-  // `direct`: bypass the page cache for writes where the file system can; WriteAt then takes block-aligned
-  // ranges only.
+  // `direct`: bypass the page cache where the file system can. WriteAt then takes block-aligned ranges only;
+  // of reads those go past it that are block-aligned (ReadThroughBlocks), since data that is read once, and
+  // from few data stores in no order, gains nothing from the page cache, its read-ahead and its evictions.
   virtual Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode, bool direct = false) = 0;
   virtual Status Rename(const std::string& from, const std::string& to) = 0;
   virtual Status Unlink(

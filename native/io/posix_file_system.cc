@@ -1,6 +1,6 @@
 // The FileSystem of real disks. A file opened `direct` has two descriptors: one that bypasses the page cache,
-// for block-aligned writes, and an ordinary one for everything else (the kernel keeps the two coherent).
-// Where a file system refuses direct writes (tmpfs), the ordinary one takes them. Nothing is retried but
+// for what is aligned to blocks, and an ordinary one for everything else (the kernel keeps the two coherent).
+// Where a file system refuses direct transfers (tmpfs), the ordinary one takes them. Nothing is retried but
 // EINTR and short transfers.
 #include <dirent.h>
 #include <fcntl.h>
@@ -73,37 +73,32 @@ Descriptor OpenDescriptor(const std::string& path, int flags, mode_t mode = 0) {
 
 class PosixFile : public File {
  public:
-  PosixFile(std::string path, Descriptor descriptor, Descriptor direct, bool is_direct)
+  PosixFile(std::string path, Descriptor descriptor, Descriptor direct, bool has_aligned_writes)
       : path_(std::move(path)),
         descriptor_(std::move(descriptor)),
         direct_(std::move(direct)),
-        is_direct_(is_direct) {}
+        has_aligned_writes_(has_aligned_writes) {}
 
   Result<size_t> ReadAt(uint64_t offset, Bytes out) override {
     size_t count = 0;
-    while (count < out.size()) {
-      const ssize_t part = RetryInterrupted([&] {
-        return pread(descriptor_.get(), out.data() + count, out.size() - count,
-                     static_cast<off_t>(offset + count));
-      });
-      if (part < 0) return Failure("read", path_);
-      if (part == 0) break;
-      count += static_cast<size_t>(part);
-    }
+    int error = EINVAL;
+    if (direct_.is_open() && IsAligned(offset, out)) error = ReadPart(direct_.get(), offset, out, &count);
+    // EINVAL: as for writes.
+    if (error == EINVAL) error = ReadPart(descriptor_.get(), offset, out, &count);
+    if (error != 0) return Failure("read", path_, error);
     return count;
   }
 
   Status WriteAt(uint64_t offset, ConstBytes bytes) override {
     if (poisoned_) return Status(Code::kIo, "write " + path_ + ": an earlier sync failed");
-    const auto address = reinterpret_cast<uintptr_t>(bytes.data());
-    if (is_direct_ && (offset | bytes.size() | address) % kBlockSize != 0) {
+    if (has_aligned_writes_ && !IsAligned(offset, bytes)) {
       return Status(Code::kInvalid, "write " + path_ + ": not aligned to blocks");
     }
     size_t written = 0;
     int error = EINVAL;
     if (direct_.is_open()) error = WritePart(direct_.get(), offset, bytes, &written);
-    // EINVAL: no direct writes here, a device with larger blocks than ours, or an odd rest behind a short
-    // write.
+    // EINVAL: no direct transfers here, a device with larger blocks than ours, or an odd rest behind a short
+    // one.
     if (error == EINVAL) error = WritePart(descriptor_.get(), offset, bytes, &written);
     return error == 0 ? Status::Ok() : Failure("write", path_, error);
   }
@@ -147,6 +142,24 @@ class PosixFile : public File {
   void DropCache() override { (void)posix_fadvise(descriptor_.get(), 0, 0, POSIX_FADV_DONTNEED); }
 
  private:
+  static bool IsAligned(uint64_t offset, ConstBytes bytes) {
+    const auto address = reinterpret_cast<uintptr_t>(bytes.data());
+    return (offset | bytes.size() | address) % kBlockSize == 0;
+  }
+
+  // 0 or the errno; `count` tells how far it came: less than all only at the end of the file.
+  static int ReadPart(int fd, uint64_t offset, Bytes out, size_t* count) {
+    while (*count < out.size()) {
+      const ssize_t part = RetryInterrupted([&] {
+        return pread(fd, out.data() + *count, out.size() - *count, static_cast<off_t>(offset + *count));
+      });
+      if (part < 0) return errno;
+      if (part == 0) break;
+      *count += static_cast<size_t>(part);
+    }
+    return 0;
+  }
+
   // 0 or the errno; `written` tells how far it came.
   static int WritePart(int fd, uint64_t offset, ConstBytes bytes, size_t* written) {
     while (*written < bytes.size()) {
@@ -162,8 +175,8 @@ class PosixFile : public File {
 
   std::string path_;
   Descriptor descriptor_;
-  Descriptor direct_;  // not open: the file system has no direct writes
-  bool is_direct_;
+  Descriptor direct_;  // not open: not wanted, or the file system has no direct transfers
+  bool has_aligned_writes_;
   std::atomic<bool> poisoned_{false};
 };
 
@@ -195,9 +208,11 @@ class PosixFiles : public FileSystem {
     if (mode == OpenMode::kCreate) flags |= O_CREAT | O_EXCL;
     Descriptor descriptor = OpenDescriptor(path, flags, 0600);
     if (!descriptor.is_open()) return Failure("open", path);
-    const bool is_direct = direct && mode != OpenMode::kRead;
-    Descriptor bypass = is_direct ? OpenDescriptor(path, O_WRONLY | O_DIRECT) : Descriptor();
-    return std::unique_ptr<File>(new PosixFile(path, std::move(descriptor), std::move(bypass), is_direct));
+    const bool is_written = mode != OpenMode::kRead;
+    Descriptor bypass =
+        direct ? OpenDescriptor(path, (is_written ? O_RDWR : O_RDONLY) | O_DIRECT) : Descriptor();
+    return std::unique_ptr<File>(
+        new PosixFile(path, std::move(descriptor), std::move(bypass), direct && is_written));
   }
 
   Status Rename(const std::string& from, const std::string& to) override {

@@ -75,7 +75,7 @@ function registerServe(program: Command, serverSide: ServerSide): void {
     .option('--insecure', 'listen on other than loopback addresses without TLS')
     .option('--unlock-file <file>', 'first line: the passphrase that opens encrypted groups at start')
     .option('--grace-seconds <seconds>', 'how long open streams may go on after SIGTERM (default: 10)')
-    .option('--workers <count>', 'worker threads (default: one a core)', countArgument)
+    .option('--workers <count>', 'worker threads (default: two a core)', countArgument)
     .option('--slabs <count>', 'segments of 4 MiB that may be in memory at once', countArgument)
     .addOption(
       new Option('--log-level <level>', 'on standard error').choices([

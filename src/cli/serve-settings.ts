@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { StoreError } from '../base/errors.js';
-import { GRACE_SECONDS_DEFAULT, SLAB_COUNT_MAX, WORKER_COUNT_MAX } from '../base/limits.js';
+import { GRACE_SECONDS_DEFAULT, SLAB_COUNT_MAX, WORKER_COUNT_MAX, WORKERS_PER_CORE } from '../base/limits.js';
 import { DEFAULT_LISTEN, DEFAULT_S3_LISTEN, dataDirectory, isLoopback } from './connection.js';
 import { readLocalFile } from './maintenance-commands.js';
 
@@ -66,7 +66,7 @@ export function serveSettings(flags: ServeFlags, environment: Environment): Serv
     ...(tls === undefined ? {} : { tls }),
     graceSeconds: all.graceSeconds ?? GRACE_SECONDS_DEFAULT,
     ...(all.unlockFile === undefined ? {} : { unlockFile: all.unlockFile }),
-    workerCount: all.workers ?? Math.min(availableParallelism(), WORKER_COUNT_MAX),
+    workerCount: all.workers ?? Math.min(WORKERS_PER_CORE * availableParallelism(), WORKER_COUNT_MAX),
     slabCount: all.slabs ?? SLAB_COUNT_MAX,
     logLevel: all.logLevel ?? 'info',
   };

@@ -90,7 +90,8 @@ inline testing::AssertionResult HoldsTestRecord(DataStore* store, uint64_t seed,
   const TestRecord record = MakeRecord(seed, size, false, 0);
   size_t offset = 0;
   uint64_t decoded_at = 0;
-  Buffer bytes, scratch;
+  BlockBuffer memory;
+  Buffer scratch;
   DecodedRecord decoded;
   for (const TableRow& row : record.table) {
     auto place = store->Find(row.fingerprint);
@@ -99,9 +100,9 @@ inline testing::AssertionResult HoldsTestRecord(DataStore* store, uint64_t seed,
     const ChunkPlace at = **place;
     if (at.record_offset != decoded_at) {
       decoded_at = at.record_offset;
-      bytes.resize(at.record_size);
-      Status status = store->ReadAt(at.record_offset, bytes);
-      if (status.ok()) status = DecodeRecord(store->place(), bytes, &scratch, &decoded);
+      auto bytes = store->Read(at.record_offset, at.record_size, &memory);
+      const Status status =
+          bytes.ok() ? DecodeRecord(store->place(), *bytes, &scratch, &decoded) : bytes.status();
       if (!status.ok()) return testing::AssertionFailure() << "record " << seed << ": " << status.message();
     }
     const uint8_t* wanted = record.payload.data() + offset;

@@ -164,9 +164,10 @@ TEST_P(EngineTest, ADamagedChunkIsAnErrorNeverAWrongByte) {
   StoreSlot* slot = group.engine().stores().AllSlots()[0];
   int refused = 0;
   for (uint64_t offset = 4096; offset < 4096 + 60000; offset += 977) {
-    Buffer before(1);
-    ASSERT_TRUE(slot->store->ReadAt(offset, before).ok());
-    const uint8_t flipped = before[0] ^ 0x10;
+    BlockBuffer memory;
+    auto before = slot->store->Read(offset, 1, &memory);
+    ASSERT_TRUE(before.ok());
+    const uint8_t flipped = (*before)[0] ^ 0x10;
     ASSERT_TRUE(group.disk().Damage(slot->store->path(), offset, {&flipped, 1}).ok());
     auto read = group.Read(catalog->at("file"));
     if (read.ok()) {
@@ -175,7 +176,7 @@ TEST_P(EngineTest, ADamagedChunkIsAnErrorNeverAWrongByte) {
       EXPECT_EQ(read.status().code(), Code::kCorrupt);
       ++refused;
     }
-    ASSERT_TRUE(group.disk().Damage(slot->store->path(), offset, before).ok());
+    ASSERT_TRUE(group.disk().Damage(slot->store->path(), offset, *before).ok());
   }
   EXPECT_GT(refused, 10);
 }

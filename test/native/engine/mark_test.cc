@@ -100,12 +100,13 @@ TEST_F(MarkTest, AWalkThatWasCutOffMarksWhatIsBelowItsNodesTheNextTime) {
                     .ok());
     return found;
   }();
-  Buffer before(3);
-  ASSERT_TRUE(slot->store->ReadAt(offset + 200, before).ok());
+  BlockBuffer memory;
+  auto before = slot->store->Read(offset + 200, 3, &memory);
+  ASSERT_TRUE(before.ok());
   const uint8_t garbage[] = {1, 2, 3};
   ASSERT_TRUE(group_.disk().Damage(slot->store->path(), offset + 200, garbage).ok());
   EXPECT_EQ(cleaner().MarkRoots(mark, *roots).status().code(), Code::kCorrupt);
-  ASSERT_TRUE(group_.disk().Damage(slot->store->path(), offset + 200, before).ok());
+  ASSERT_TRUE(group_.disk().Damage(slot->store->path(), offset + 200, *before).ok());
   auto report = cleaner().MarkRoots(mark, *roots);
   ASSERT_TRUE(report.ok()) << report.status().message();
   EXPECT_EQ(cleaner().Survey(mark, id)->dead_count, 0u);

@@ -118,8 +118,8 @@ TEST_F(TrashTest, AReadThatBeganBeforeGoesOnFromTheTrash) {
   ASSERT_TRUE(place.ok());
   slot->store->DropMemory();
   ASSERT_TRUE(group_.Empty(victim_).ok());
-  Buffer record(place.value()->record_size);
-  EXPECT_TRUE(slot->store->ReadAt(place.value()->record_offset, record).ok());
+  BlockBuffer memory;
+  EXPECT_TRUE(slot->store->Read(place.value()->record_offset, place.value()->record_size, &memory).ok());
   slot->store->DropMemory();
   EXPECT_TRUE(slot->store->Find(names[0]).ok());
 }

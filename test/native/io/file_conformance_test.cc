@@ -1,13 +1,17 @@
 // One suite over every FileSystem: the POSIX one in a temporary directory and the simulated one without a
 // plan.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <thread>
 
-#include "io/file.h"
+#include "io/block_buffer.h"
 #include "io/simulated_file_system.h"
 
 namespace granary {
@@ -120,6 +124,85 @@ TEST_P(FileConformance, DirectWritesAreSeenByEveryReader) {
   EXPECT_EQ(*file->ReadAt(kBlockSize + 3, out), 5u);
   EXPECT_EQ(out, Buffer(5, 7));
   EXPECT_EQ(Content("a").size(), 3 * kBlockSize);
+}
+
+TEST_P(FileConformance, BytesReadThroughBlocksAreTheFilesOwnAndEndWithIt) {
+  Buffer content(3 * kBlockSize + 10);
+  for (size_t at = 0; at < content.size(); ++at) content[at] = static_cast<uint8_t>(at / 7);
+  ASSERT_TRUE(Make("a")->WriteAt(0, content).ok());
+  for (const bool direct : {false, true}) {
+    auto file = files_->Open(Path("a"), OpenMode::kRead, direct);
+    ASSERT_TRUE(file.ok());
+    BlockBuffer memory;
+    const size_t offsets[] = {0, 1, kBlockSize - 1, kBlockSize, 3 * kBlockSize, 3 * kBlockSize + 9};
+    for (const size_t offset : offsets) {
+      for (const size_t size : {size_t{1}, size_t{10}, kBlockSize, 2 * kBlockSize + 1, 4 * kBlockSize}) {
+        auto bytes = ReadThroughBlocks(file->get(), offset, size, &memory);
+        ASSERT_TRUE(bytes.ok()) << bytes.status().message();
+        const ConstBytes rest = ConstBytes(content).subspan(offset);
+        const ConstBytes wanted = rest.first(std::min(size, rest.size()));
+        EXPECT_TRUE(std::equal(bytes->begin(), bytes->end(), wanted.begin(), wanted.end()))
+            << size << " bytes at " << offset << (direct ? ", direct" : "");
+      }
+    }
+    for (const size_t offset : {content.size(), content.size() + 1, 10 * kBlockSize}) {
+      auto bytes = ReadThroughBlocks(file->get(), offset, 5, &memory);
+      ASSERT_TRUE(bytes.ok());
+      EXPECT_TRUE(bytes->empty());
+    }
+  }
+}
+
+TEST_P(FileConformance, WhatIsReadThroughBlocksIsWhatWasWrittenLast) {
+  auto file = Make("a", true);
+  BlockBuffer memory;
+  for (const uint8_t value : {7, 8}) {
+    AlignedBlocks blocks(2 * kBlockSize, value);
+    ASSERT_TRUE(file->WriteAt(0, blocks.bytes).ok());
+    auto reader = files_->Open(Path("a"), OpenMode::kRead, true);
+    ASSERT_TRUE(reader.ok());
+    for (File* each : {file.get(), reader->get()}) {
+      auto bytes = ReadThroughBlocks(each, 5, kBlockSize, &memory);
+      ASSERT_TRUE(bytes.ok());
+      EXPECT_EQ(Buffer(bytes->begin(), bytes->end()), Buffer(kBlockSize, value));
+    }
+  }
+}
+
+// How many of the file's pages the page cache has.
+size_t CachedPages(const std::string& path, size_t size) {
+  const int fd = open(path.c_str(), O_RDONLY);
+  void* mapped = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
+  std::vector<unsigned char> pages((size + kBlockSize - 1) / kBlockSize);
+  EXPECT_EQ(mincore(mapped, size, pages.data()), 0);
+  munmap(mapped, size);
+  close(fd);
+  return std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return (page & 1) != 0; });
+}
+
+TEST(PosixFileSystem, ADirectFileReadThroughBlocksLeavesNothingInThePageCache) {
+  std::string path = (std::filesystem::temp_directory_path() / "granary-io-XXXXXX").string();
+  const int fd = mkstemp(path.data());
+  ASSERT_GE(fd, 0);
+  const Buffer content(64 * kBlockSize, 7);
+  ASSERT_EQ(write(fd, content.data(), content.size()), static_cast<ssize_t>(content.size()));
+  ASSERT_EQ(fsync(fd), 0);
+  close(fd);
+  const int bypass = open(path.c_str(), O_RDONLY | O_DIRECT);
+  if (bypass < 0) GTEST_SKIP() << "no direct transfers on " << path;
+  close(bypass);
+  for (const bool direct : {true, false}) {
+    auto file = PosixFileSystem()->Open(path, OpenMode::kRead, direct);
+    ASSERT_TRUE(file.ok());
+    (*file)->DropCache();
+    ASSERT_EQ(CachedPages(path, content.size()), 0u);
+    BlockBuffer memory;
+    auto bytes = ReadThroughBlocks(file->get(), 100, 32 * kBlockSize, &memory);
+    ASSERT_TRUE(bytes.ok());
+    EXPECT_EQ(Buffer(bytes->begin(), bytes->end()), Buffer(32 * kBlockSize, 7));
+    EXPECT_EQ(CachedPages(path, content.size()) == 0, direct);
+  }
+  std::filesystem::remove(path);
 }
 
 TEST_P(FileConformance, AllocateExtendsWithZerosAndNeverShrinks) {
