@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import {
   CHUNK_SIZE_AVERAGE_DEFAULT,
+  CHUNK_TABLE_BYTES_MAX,
   DATA_STORE_SIZE_TARGET,
   REGION_CACHE_BYTES_MAX,
   RESIDENT_INDEX_BYTES_MAX,
@@ -71,6 +72,7 @@ export class StageGroup {
       activeEpoch: KEY_EPOCH,
       compression: COMPRESSION_CODES[compression],
       residentIndexBytesMax: RESIDENT_INDEX_BYTES_MAX,
+      chunkTableBytesMax: CHUNK_TABLE_BYTES_MAX,
       dataStoreSizeTarget: DATA_STORE_SIZE_TARGET,
       regionCacheBytesMax: REGION_CACHE_BYTES_MAX,
       isReadOnly: false,

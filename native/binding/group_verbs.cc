@@ -54,6 +54,7 @@ AttachParameters TakeAttachParameters(const Napi::Object& object) {
   parameters.data_keys = TakeDataKeys(object.Get("dataKeys"), object.Get("activeEpoch"));
   parameters.compression = static_cast<CompressionMode>(TakeU32(object.Get("compression")));
   parameters.resident_bytes_max = TakeU64(object.Get("residentIndexBytesMax"));
+  parameters.table_bytes_max = TakeU64(object.Get("chunkTableBytesMax"));
   parameters.store_size_target = TakeU64(object.Get("dataStoreSizeTarget"));
   parameters.region_cache_bytes_max = TakeU64(object.Get("regionCacheBytesMax"));
   parameters.is_read_only = object.Get("isReadOnly").ToBoolean();
@@ -149,6 +150,7 @@ Napi::Value Counters(const Napi::CallbackInfo& info) {
   object.Set("logBytes", GiveU64(env, counters.log_bytes));
   object.Set("residentEntries", GiveU64(env, counters.resident_entries));
   object.Set("residentBytes", GiveU64(env, counters.resident_bytes));
+  object.Set("chunkTableBytes", GiveU64(env, counters.table_bytes));
   object.Set("residentIsComplete", counters.resident_is_complete);
   object.Set("streamsOpen", GiveU64(env, counters.streams_open));
   object.Set("lastSequence", GiveU64(env, counters.last_sequence));

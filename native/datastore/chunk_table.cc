@@ -85,4 +85,9 @@ void ChunkTable::Rehash(size_t slot_count) {
   }
 }
 
+uint64_t ChunkTable::memory_bytes() const {
+  return records_.capacity() * sizeof(Record) + chunks_.capacity() * sizeof(TableRow) +
+         slots_.capacity() * sizeof(uint32_t);
+}
+
 }  // namespace granary

@@ -36,6 +36,8 @@ class ChunkTable {
   // Position of the record that holds the chunk; records().size() for a chunk behind the last.
   size_t RecordOf(size_t chunk) const;
 
+  uint64_t memory_bytes() const;
+
   const std::vector<Record>& records() const { return records_; }
   const std::vector<TableRow>& chunks() const { return chunks_; }
   const DataStoreCounts& counts() const { return counts_; }  // file_bytes is the caller's to fill

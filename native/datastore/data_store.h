@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "datastore/record_format.h"
+#include "datastore/table_budget.h"
 #include "io/block_buffer.h"
 
 namespace granary {
@@ -135,6 +136,9 @@ class DataStore {
   // Forgets the trailer's table and, for closed stores, the open file; both come back on the next use.
   virtual void DropMemory() = 0;
   virtual bool is_in_memory() const = 0;  // the trailer's table
+  // Once, before others see the object: from now on a closed data store's memory counts there, and goes when
+  // it is wanted for others'.
+  virtual void UseBudget(std::shared_ptr<TableBudget> budget) = 0;
   virtual void DropCache() = 0;
 
   // --- its place in the file system ---

@@ -19,6 +19,7 @@ Status DataStoreFile::Named(const Status& status) const {
 }
 
 DataStoreFile::~DataStoreFile() {
+  if (budget_ != nullptr) budget_->GiveBack(this);
   if (key_) WipeMemory(*key_);
 }
 
@@ -135,12 +136,16 @@ Status DataStoreFile::Close() {
     file = file_;
   }
   const Status status = Named(WriteTrailer(file, writer.get(), header_.identity.incarnation));
-  std::lock_guard<std::mutex> guard(file_mutex_);
-  failure_ = status;
-  if (!status.ok()) return status;
-  is_closed_ = true;
-  writer_.reset();
-  file_.reset();
+  {
+    std::lock_guard<std::mutex> guard(file_mutex_);
+    failure_ = status;
+    if (!status.ok()) return status;
+    is_closed_ = true;
+    writer_.reset();
+    file_.reset();
+  }
+  std::unique_lock<std::shared_mutex> lock(table_mutex_);
+  CountTable();
   return Status::Ok();
 }
 
@@ -203,12 +208,26 @@ Status DataStoreFile::LoadTable(File* file) {
 Result<std::shared_lock<std::shared_mutex>> DataStoreFile::LockTable() {
   for (;;) {
     std::shared_lock<std::shared_mutex> shared(table_mutex_);
-    if (table_) return shared;
+    if (table_) {
+      if (budget_ != nullptr) last_use.store(budget_->now(), std::memory_order_relaxed);
+      return shared;
+    }
     shared.unlock();
     ASSIGN_OR_RETURN(const std::shared_ptr<File> file, OpenedFile());
     std::unique_lock<std::shared_mutex> lock(table_mutex_);
     if (!table_) RETURN_IF_ERROR(LoadTable(file.get()));
+    CountTable();
   }
+}
+
+void DataStoreFile::CountTable() {
+  if (budget_ != nullptr && is_closed_ && table_) budget_->Take(this, table_->memory_bytes());
+}
+
+void DataStoreFile::UseBudget(std::shared_ptr<TableBudget> budget) {
+  budget_ = std::move(budget);
+  std::unique_lock<std::shared_mutex> lock(table_mutex_);
+  CountTable();
 }
 
 Result<std::optional<ChunkPlace>> DataStoreFile::Find(const Fingerprint& fingerprint) {
@@ -263,6 +282,8 @@ Status DataStoreFile::ForEachRecord(size_t from, const std::function<bool(const 
 Result<ConstBytes> DataStoreFile::Read(uint64_t offset, size_t size, BlockBuffer* memory) {
   ASSIGN_OR_RETURN(const std::shared_ptr<File> file, OpenedFile());
   auto bytes = ReadThroughBlocks(file.get(), offset, size, memory);
+  // The table went meanwhile, and the file with it: what is open is what the budget counts.
+  if (is_closed_ && !is_in_memory()) CloseFile();
   if (!bytes.ok()) return Named(bytes.status());
   if (bytes->size() < size) return Named(Status(Code::kCorrupt, "the file ends before what is read"));
   return bytes;
@@ -318,7 +339,20 @@ void DataStoreFile::DropMemory() {
   {
     std::unique_lock<std::shared_mutex> lock(table_mutex_);
     table_.reset();
+    if (budget_ != nullptr) budget_->GiveBack(this);
   }
+  CloseFile();
+}
+
+bool DataStoreFile::TryDropMemory() {
+  std::unique_lock<std::shared_mutex> lock(table_mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) return false;
+  table_.reset();
+  CloseFile();
+  return true;
+}
+
+void DataStoreFile::CloseFile() {
   std::lock_guard<std::mutex> guard(file_mutex_);
   file_.reset();
 }

@@ -12,7 +12,7 @@
 
 namespace granary {
 
-class DataStoreFile : public DataStore {
+class DataStoreFile : public DataStore, private TableBudget::Holder {
  public:
   DataStoreFile(FileSystem* files, std::string path, const DataStoreHeader& header, const Key* store_key);
   ~DataStoreFile() override;
@@ -44,6 +44,7 @@ class DataStoreFile : public DataStore {
   Status VerifyRecords(const std::function<bool(const ScannedRecord&)>& each) override;
   void DropMemory() override;
   bool is_in_memory() const override;
+  void UseBudget(std::shared_ptr<TableBudget> budget) override;
   void DropCache() override;
   std::string path() const override;
   Status MoveFile(const std::string& to) override;
@@ -54,6 +55,10 @@ class DataStoreFile : public DataStore {
   Status Named(const Status& status) const;
   Result<std::shared_ptr<File>> OpenedFile();
   Status LoadTable(File* file);
+  // Counts the table of a closed data store. Its lock is held alone.
+  void CountTable();
+  bool TryDropMemory() override;
+  void CloseFile();
   // A shared lock under which table_ is there.
   Result<std::shared_lock<std::shared_mutex>> LockTable();
   void VerifyRecord(const ChunkTable::Record& record, const std::vector<TableRow>& rows, MerkleTree* tree,
@@ -66,10 +71,11 @@ class DataStoreFile : public DataStore {
   std::atomic<bool> is_closed_{false};
 
   mutable std::shared_mutex table_mutex_;
-  std::optional<ChunkTable> table_;  // of a closed store: until DropMemory
+  std::optional<ChunkTable> table_;  // of a closed store: until it is dropped
   MerkleTree tree_;                  // of an open store
   Sha256Digest root_{};              // of a closed store
   DataStoreFooter footer_;
+  std::shared_ptr<TableBudget> budget_;
 
   mutable std::mutex file_mutex_;  // guards path, pointers and failure, not what the pointers point to
   std::string path_;

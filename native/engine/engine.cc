@@ -108,6 +108,7 @@ Status Engine::OpenAll(const AttachParameters& parameters, AttachReport* report)
   stores.store_id = superblock_.store_id;
   stores.incarnation = superblock_.incarnation;
   stores.resident_bytes_max = parameters.resident_bytes_max;
+  stores.table_bytes_max = parameters.table_bytes_max;
   stores.size_target = parameters.store_size_target;
   stores.epoch = superblock_.epoch;
   stores.is_read_only = is_read_only_;
@@ -256,6 +257,7 @@ EngineCounters Engine::Counters() {
   }
   counters.resident_entries = stores_->resident_entries();
   counters.resident_bytes = stores_->resident_bytes();
+  counters.table_bytes = stores_->table_bytes();
   counters.resident_is_complete = stores_->IsComplete();
   if (auto free = files_->FreeSpace(directory_); free.ok()) counters.free_bytes = *free;
   counters.epoch = stores_->epoch();

@@ -40,6 +40,7 @@ struct AttachParameters {
   StoreSet::DataKeys data_keys;
   CompressionMode compression = CompressionMode::kFast;
   uint64_t resident_bytes_max = 0;
+  uint64_t table_bytes_max = 0;
   uint64_t store_size_target = 0;
   uint64_t region_cache_bytes_max = 0;
   bool is_read_only = false;
@@ -61,6 +62,7 @@ struct EngineCounters {
   uint64_t log_bytes = 0;
   uint64_t resident_entries = 0;
   uint64_t resident_bytes = 0;
+  uint64_t table_bytes = 0;
   bool resident_is_complete = false;
   uint64_t streams_open = 0;
   uint64_t last_sequence = 0;

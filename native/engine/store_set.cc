@@ -6,6 +6,7 @@ namespace granary {
 
 StoreSet::StoreSet(const Parameters& parameters, DataKeys keys)
     : parameters_(parameters),
+      tables_(std::make_shared<TableBudget>(parameters.table_bytes_max)),
       index_(parameters.resident_bytes_max),
       touches_(parameters.epoch, 0),
       hidden_index_(parameters.resident_bytes_max),
@@ -111,6 +112,7 @@ Status StoreSet::Close() {
 }
 
 StoreSlot* StoreSet::AddSlot(std::shared_ptr<DataStore> store, StoreState state) {
+  store->UseBudget(tables_);
   auto slot = std::make_unique<StoreSlot>();
   slot->store = std::move(store);
   slot->state = state;

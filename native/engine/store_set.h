@@ -79,6 +79,7 @@ class StoreSet {
     StoreId store_id;
     uint64_t incarnation = 0;
     uint64_t resident_bytes_max = 0;
+    uint64_t table_bytes_max = 0;  // of closed data stores, loaded to find a chunk's place
     uint64_t size_target = 0;  // less on a small volume
     uint64_t epoch = 0;  // of the cleaner
     bool is_read_only = false;
@@ -194,6 +195,7 @@ class StoreSet {
   StoreSlot* slot(uint32_t number) const;
   uint64_t resident_entries() const { return index_.size(); }
   uint64_t resident_bytes() const { return index_.bytes(); }
+  uint64_t table_bytes() const { return tables_->bytes(); }
   // Of a data store that is begun now, on a volume of which the group may use so many bytes.
   uint64_t SizeTarget(uint64_t volume_bytes) const;
   // The first failed write: from then on nothing is appended (invariant I10).
@@ -244,6 +246,7 @@ class StoreSet {
   Status PutBack(StoreSlot* slot);
 
   const Parameters parameters_;
+  const std::shared_ptr<TableBudget> tables_;
   ResidentIndex index_;
   std::atomic<bool> is_complete_{true};
   std::atomic<uint64_t> hit_clock_{0};

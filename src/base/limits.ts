@@ -88,6 +88,11 @@ export const FREE_CHECK_INTERVAL_MS = 1000;
  * unique data.
  */
 export const RESIDENT_INDEX_BYTES_MAX = 512 * MIB;
+/**
+ * Tables of closed data stores in memory, per group, with an open file for each: some half megabyte a data
+ * store. Those used longest ago go, and come back from their trailers when a chunk is looked for in them.
+ */
+export const CHUNK_TABLE_BYTES_MAX = 64 * MIB;
 /** A data store is closed behind it, or behind a hundredth of the volume when that is less. */
 export const DATA_STORE_SIZE_TARGET = 128 * MIB;
 /** Decompressed regions kept for the next segment of a restore. */

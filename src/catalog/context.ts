@@ -1,6 +1,11 @@
 /** What the catalog's parts are given from outside: the world, bounds of the engine, and where events go. */
 import type { Clock } from '../base/clock.js';
-import { DATA_STORE_SIZE_TARGET, REGION_CACHE_BYTES_MAX, RESIDENT_INDEX_BYTES_MAX } from '../base/limits.js';
+import {
+  CHUNK_TABLE_BYTES_MAX,
+  DATA_STORE_SIZE_TARGET,
+  REGION_CACHE_BYTES_MAX,
+  RESIDENT_INDEX_BYTES_MAX,
+} from '../base/limits.js';
 import type { PassphraseCost } from '../keys/slots.js';
 import type { AttachParameters, DiskHandle } from '../native/binding.js';
 import type { KvStore } from '../view/kv.js';
@@ -16,11 +21,12 @@ export interface CatalogEvent {
 
 export type EngineBounds = Pick<
   AttachParameters,
-  'residentIndexBytesMax' | 'dataStoreSizeTarget' | 'regionCacheBytesMax'
+  'residentIndexBytesMax' | 'chunkTableBytesMax' | 'dataStoreSizeTarget' | 'regionCacheBytesMax'
 >;
 
 export const ENGINE_BOUNDS: EngineBounds = {
   residentIndexBytesMax: RESIDENT_INDEX_BYTES_MAX,
+  chunkTableBytesMax: CHUNK_TABLE_BYTES_MAX,
   dataStoreSizeTarget: DATA_STORE_SIZE_TARGET,
   regionCacheBytesMax: REGION_CACHE_BYTES_MAX,
 };

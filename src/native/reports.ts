@@ -52,6 +52,7 @@ export interface AttachParameters {
   /** 0 none, 1 fast, 2 best. */
   readonly compression: number;
   readonly residentIndexBytesMax: number;
+  readonly chunkTableBytesMax: number;
   readonly dataStoreSizeTarget: number;
   readonly regionCacheBytesMax: number;
   /** Reads only: takes no lock, writes nothing, repairs nothing. */
@@ -179,6 +180,8 @@ export interface EngineCounters {
   readonly logBytes: number;
   readonly residentEntries: number;
   readonly residentBytes: number;
+  /** Tables of closed data stores that are in memory, and 64 KiB for each open file. */
+  readonly chunkTableBytes: number;
   readonly residentIsComplete: boolean;
   readonly streamsOpen: number;
   readonly lastSequence: number;

@@ -1,5 +1,6 @@
 /** The cleaner over the real addon on a simulated disk: what returns, and what never goes. */
 import { afterEach, expect, test } from 'vitest';
+import { ENGINE_BOUNDS } from '../../src/catalog/context.js';
 import { Upload } from '../../src/ingest/upload.js';
 import { CleaningSystem } from '../support/cleaning-system.js';
 import { seededBytes } from '../support/ledger.js';
@@ -161,7 +162,7 @@ test('a file put between snapshot and decision keeps the dead chunks that it fou
 
 /** Nothing is closed by its size. */
 function startWithLargeStores(): Promise<CleaningSystem> {
-  const engineBounds = { residentIndexBytesMax: 2 ** 20, regionCacheBytesMax: 2 ** 20 };
+  const engineBounds = { ...ENGINE_BOUNDS, residentIndexBytesMax: 2 ** 20, regionCacheBytesMax: 2 ** 20 };
   return start(system => {
     system.context = { engineBounds: { ...engineBounds, dataStoreSizeTarget: 2 ** 30 } };
   });

@@ -1,5 +1,6 @@
 /** Scrub beside the trash: what it takes from there, and what it must not ask for. */
 import { afterEach, expect, test } from 'vitest';
+import { ENGINE_BOUNDS } from '../../src/catalog/context.js';
 import { binding } from '../../src/native/binding.js';
 import { Scrub } from '../../src/scrub/scrub.js';
 import { CleaningSystem } from '../support/cleaning-system.js';
@@ -70,7 +71,7 @@ test('the last whole copy of a chunk that was found damaged is not unlinked with
 
 test('damage in a data store that is being appended to is healed by the next backup', async () => {
   const it = await CleaningSystem.start(system => {
-    const engineBounds = { residentIndexBytesMax: 2 ** 20, regionCacheBytesMax: 2 ** 20 };
+    const engineBounds = { ...ENGINE_BOUNDS, residentIndexBytesMax: 2 ** 20, regionCacheBytesMax: 2 ** 20 };
     system.context = { engineBounds: { ...engineBounds, dataStoreSizeTarget: 2 ** 30 } };
   });
   systems.push(it);

@@ -50,6 +50,7 @@ test('index_hash_table_wrap: a small index whose entries come and go finds what 
     system.context = {
       engineBounds: {
         residentIndexBytesMax: 2 ** 16,
+        chunkTableBytesMax: 2 ** 18,
         dataStoreSizeTarget: 2 ** 17,
         regionCacheBytesMax: 2 ** 18,
       },

@@ -91,9 +91,10 @@ class ScheduledStore implements KvStore {
   }
 }
 
-/** Data stores that fill within a run, and are many. */
+/** Data stores that fill within a run, and are many, of which few are in memory. */
 const SMALL_BOUNDS = {
   residentIndexBytesMax: 2 ** 20,
+  chunkTableBytesMax: 2 ** 18,
   dataStoreSizeTarget: 64 * 1024,
   regionCacheBytesMax: 2 ** 18,
 };

@@ -34,6 +34,7 @@ export interface FakeCounters {
   freeBytes: number;
   residentIsComplete: boolean;
   residentBytes: number;
+  chunkTableBytes: number;
 }
 
 export class FakeDisk {
@@ -50,6 +51,7 @@ export class FakeDisk {
     freeBytes: 1e12,
     residentIsComplete: true,
     residentBytes: 0,
+    chunkTableBytes: 0,
   };
   /** Closed data stores of every group: hex id to packed fingerprints. */
   readonly dataStores = new Map<string, Uint8Array>();

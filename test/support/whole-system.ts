@@ -24,6 +24,7 @@ export interface SystemOptions {
 /** Data stores that fill within a test, and an index that holds all of it. */
 const SMALL_BOUNDS = {
   residentIndexBytesMax: 2 ** 20,
+  chunkTableBytesMax: 2 ** 20,
   dataStoreSizeTarget: 512 * 1024,
   regionCacheBytesMax: 2 ** 20,
 };

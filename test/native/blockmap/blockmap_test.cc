@@ -115,6 +115,33 @@ TEST(Blockmap, AnOffsetBehindTheEndIsInvalid) {
             Code::kInvalid);
 }
 
+TEST(Blockmap, FiveTebibytesOfOneChunkTakeFewNodesAndAreFoundAtEveryOffset) {
+  constexpr uint32_t kChunkSize = 1 << 20;
+  constexpr uint64_t kChunkCount = 5ull << 20;
+  constexpr uint64_t kSize = kChunkCount * kChunkSize;
+  for (const uint64_t seed : {18, 19, 20}) {
+    const Fingerprint zeros = MakeChunks(1, seed)[0].fingerprint;
+    NodeShelf shelf;
+    BlockmapBuilder builder;
+    for (uint64_t chunk = 0; chunk < kChunkCount; ++chunk) builder.AddChunk(zeros, kChunkSize, shelf.Sink());
+    EXPECT_EQ(builder.covered(), kSize);
+    const BlockmapRoot root = builder.Finish(shelf.Sink());
+    EXPECT_LT(shelf.nodes.size(), 100u);
+    const std::vector<uint64_t> offsets = {0, (1ull << 32) - 1, 1ull << 32, (1ull << 42) + 5, kSize - 1};
+    for (const uint64_t offset : offsets) {
+      std::vector<NodeRow> rows;
+      auto range = BlockmapReader::Read(root, offset, 1, SIZE_MAX, UINT64_MAX, shelf.Source(), &rows);
+      ASSERT_TRUE(range.ok()) << range.status().message();
+      EXPECT_EQ(range->skip, offset % kChunkSize);
+      ASSERT_EQ(rows.size(), 1u);
+      EXPECT_EQ(rows[0].fingerprint, zeros);
+    }
+    std::vector<NodeRow> rows;
+    auto behind = BlockmapReader::Read(root, kSize, 1, SIZE_MAX, UINT64_MAX, shelf.Source(), &rows);
+    EXPECT_EQ(behind.status().code(), Code::kInvalid);
+  }
+}
+
 TEST(Blockmap, GenerationsShareTheNodesOfUnchangedStretches) {
   NodeShelf first;
   std::vector<NodeRow> chunks = MakeChunks(20000, 14);

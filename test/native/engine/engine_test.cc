@@ -118,6 +118,35 @@ TEST_P(EngineTest, BeyondTheIndexBudgetFilesStillReadBackAndDedupGoesOn) {
   EXPECT_LE(group.engine().Counters().stored.plain_bytes - before, 400000u);
 }
 
+TEST_P(EngineTest, TablesOfClosedDataStoresStayWithinTheirBudgetHoweverManyAreRead) {
+  GroupOptions options = Options();
+  options.store_size_target = 256 * 1024;
+  options.table_bytes_max = 4 * kOpenFileCharge;  // two or three data stores
+  Group group(options);
+  ASSERT_TRUE(group.Format().ok());
+  ASSERT_TRUE(group.Attach().ok());
+  const auto expect_within = [&](const std::string& when) {
+    EXPECT_GT(group.engine().Counters().store_count, 10u) << when;
+    EXPECT_LE(group.engine().Counters().table_bytes, options.table_bytes_max) << when;
+    size_t in_memory = 0;
+    for (StoreSlot* slot : group.engine().stores().AllSlots()) {
+      if (slot->store->is_closed() && slot->store->is_in_memory()) ++in_memory;
+    }
+    EXPECT_LE(in_memory, 4u) << when;
+  };
+  for (int file = 0; file < 6; ++file)
+    ASSERT_TRUE(group.Put(std::to_string(file), MakeBytes(4000000, 100 + file)).ok());
+  ASSERT_TRUE(group.Detach().ok());
+  ASSERT_TRUE(group.Attach().ok());
+  expect_within("attached");
+  group.ExpectLedgerHolds("read");
+  expect_within("read");
+  for (int file = 0; file < 2; ++file)
+    ASSERT_TRUE(group.Put("more" + std::to_string(file), MakeBytes(4000000, 200 + file)).ok());
+  group.ExpectLedgerHolds("read again");
+  expect_within("closed behind what was appended");
+}
+
 TEST_P(EngineTest, VerifyFindsNothingInASoundGroupAndNamesEachDamagedRecord) {
   Group group(Options());
   ASSERT_TRUE(group.Format().ok());

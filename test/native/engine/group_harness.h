@@ -34,6 +34,7 @@ struct GroupOptions {
   uint32_t chunk_size_average = 4096;
   uint64_t store_size_target = 1;  // closed behind each record
   uint64_t resident_bytes_max = 16 << 20;
+  uint64_t table_bytes_max = 1 << 20;  // a dozen data stores
 };
 
 class Group {
@@ -71,6 +72,7 @@ class Group {
     }
     parameters.compression = options_.compression;
     parameters.resident_bytes_max = options_.resident_bytes_max;
+    parameters.table_bytes_max = options_.table_bytes_max;
     parameters.store_size_target = options_.store_size_target;
     parameters.region_cache_bytes_max = 1 << 20;
     return parameters;
