@@ -187,7 +187,8 @@ Status RecordReader::DecodeInto(std::span<Wanted> wanted, ConstBytes record_byte
       return CorruptChunk(want.fingerprint,
                           "the trailer's place is outside of the record in " + slot->store->path());
     }
-    std::memcpy(out.data() + want.out_offset, region.memory.get() + want.place.plain_offset, want.place.length);
+    std::memcpy(out.data() + want.out_offset, region.memory.get() + want.place.plain_offset,
+                want.place.length);
   }
   cache_.Put(slot->number, wanted[0].place.record_offset, std::move(region));
   return Status::Ok();

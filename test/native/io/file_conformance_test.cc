@@ -189,18 +189,20 @@ TEST(PosixFileSystem, ADirectFileReadThroughBlocksLeavesNothingInThePageCache) {
   ASSERT_EQ(fsync(fd), 0);
   close(fd);
   const int bypass = open(path.c_str(), O_RDONLY | O_DIRECT);
-  if (bypass < 0) GTEST_SKIP() << "no direct transfers on " << path;
-  close(bypass);
+  const bool has_direct = bypass >= 0;  // not on tmpfs: there the pages are the file
+  if (has_direct) close(bypass);
   for (const bool direct : {true, false}) {
     auto file = PosixFileSystem()->Open(path, OpenMode::kRead, direct);
     ASSERT_TRUE(file.ok());
     (*file)->DropCache();
-    ASSERT_EQ(CachedPages(path, content.size()), 0u);
+    if (has_direct) {
+      ASSERT_EQ(CachedPages(path, content.size()), 0u);
+    }
     BlockBuffer memory;
     auto bytes = ReadThroughBlocks(file->get(), 100, 32 * kBlockSize, &memory);
     ASSERT_TRUE(bytes.ok());
     EXPECT_EQ(Buffer(bytes->begin(), bytes->end()), Buffer(32 * kBlockSize, 7));
-    EXPECT_EQ(CachedPages(path, content.size()) == 0, direct);
+    EXPECT_EQ(CachedPages(path, content.size()) == 0, direct && has_direct);
   }
   std::filesystem::remove(path);
 }
