@@ -1,6 +1,6 @@
 /**
- * A sparse stream over HTTP into the real server, longer than its disk when told so: some data, far apart, and
- * zeros between. GRANARY_STREAM_BYTES and GRANARY_SEED change how long and which data.
+ * A sparse stream over HTTP into the real server, longer than its disk when told so: some data, far apart,
+ * and zeros between. GRANARY_STREAM_BYTES and GRANARY_SEED change how long and which data.
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
