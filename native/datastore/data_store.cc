@@ -168,7 +168,7 @@ Status Recovery::Scan() {
 }
 
 Result<std::shared_ptr<DataStore>> Recovery::Run(uint64_t incarnation) {
-  ASSIGN_OR_RETURN(file_, files_->Open(path_, close_ ? OpenMode::kWrite : OpenMode::kRead, close_));
+  ASSIGN_OR_RETURN(file_, files_->Open(path_, close_ ? OpenMode::kWrite : OpenMode::kRead, true));
   if (close_) {
     // What an earlier process wrote but did not sync must not be believed before it is durable; and what a
     // failed sync left in the page cache must not be believed at all.
@@ -209,7 +209,7 @@ Result<std::shared_ptr<DataStore>> DataStore::Create(FileSystem* files, const st
 
 Result<std::shared_ptr<DataStore>> DataStore::Open(FileSystem* files, const std::string& path,
                                                    const StoreId& store_id, const KeyOfEpoch& keys) {
-  ASSIGN_OR_RETURN(std::shared_ptr<File> file, files->Open(path, OpenMode::kRead));
+  ASSIGN_OR_RETURN(std::shared_ptr<File> file, files->Open(path, OpenMode::kRead, true));
   ASSIGN_OR_RETURN(const uint64_t size, file->Size());
   DataStoreHeader header;
   RETURN_IF_ERROR(ReadHeader(file.get(), &header).Within(path));

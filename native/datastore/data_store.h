@@ -1,7 +1,7 @@
 // A data store: an append-only file of records, closed with a trailer that names every chunk in it.
 // FORMAT.md, section "Data store". Never appended to by a later incarnation; never changed once closed.
 //
-// Threads: one thread at a time appends (the engine hands a store to one worker); Find, ReadAt and the
+// Threads: one thread at a time appends (the engine hands a store to one worker); Find, Read and the
 // counters may be called by all threads at any time. Writes of full buffers go out on the object's own writer
 // thread, so that the cores that compress do not wait for the device.
 #ifndef GRANARY_DATASTORE_DATA_STORE_H_

@@ -215,7 +215,12 @@ Result<std::shared_lock<std::shared_mutex>> DataStoreFile::LockTable() {
     shared.unlock();
     ASSIGN_OR_RETURN(const std::shared_ptr<File> file, OpenedFile());
     std::unique_lock<std::shared_mutex> lock(table_mutex_);
-    if (!table_) RETURN_IF_ERROR(LoadTable(file.get()));
+    if (!table_) {
+      if (Status status = LoadTable(file.get()); !status.ok()) {
+        if (is_closed_) CloseFile();  // nothing counts it
+        return status;
+      }
+    }
     CountTable();
   }
 }
@@ -346,9 +351,10 @@ void DataStoreFile::DropMemory() {
 
 bool DataStoreFile::TryDropMemory() {
   std::unique_lock<std::shared_mutex> lock(table_mutex_, std::try_to_lock);
-  if (!lock.owns_lock()) return false;
+  std::unique_lock<std::mutex> guard(file_mutex_, std::try_to_lock);
+  if (!lock.owns_lock() || !guard.owns_lock()) return false;
   table_.reset();
-  CloseFile();
+  file_.reset();
   return true;
 }
 

@@ -1,7 +1,8 @@
 // Bounds what closed data stores keep in memory: their tables of chunks, and with each an open file. What was
 // used longest ago is let go of when another one is loaded; it comes back on its next use.
 //
-// Threads: any. Locks: a data store calls in with its table locked; only try-locks are taken from here.
+// Threads: any. Locks: a data store calls in with its table locked; of other data stores only try-locks are
+// taken from here.
 #ifndef GRANARY_DATASTORE_TABLE_BUDGET_H_
 #define GRANARY_DATASTORE_TABLE_BUDGET_H_
 
@@ -12,7 +13,8 @@
 
 namespace granary {
 
-// What is counted for an open file: 64 MiB of budget hold at most a thousand of them, small tables or not.
+// What is counted for an open file, whether it is open or not: 64 MiB of budget hold at most a thousand of
+// them (two descriptors each), small tables or not.
 inline constexpr uint64_t kOpenFileCharge = 64 << 10;
 
 class TableBudget {

@@ -86,7 +86,13 @@ StoreSlot* StoreSet::LocateVisible(const Fingerprint& fingerprint) {
   if (IsComplete()) return nullptr;
   for (StoreSlot* candidate : AllSlots()) {
     if (candidate->is_in_view || candidate->is_resident) continue;
-    if (HasVisible(candidate, fingerprint)) return candidate;
+    // Into the index with it, once: else its table would come from its trailer for every chunk that is asked
+    // for. One that is still appended to has its table in memory.
+    if (candidate->store->is_closed() && MakeResident(candidate).ok() && candidate->is_resident) {
+      if (StoreSlot* indexed = FindIndexed(fingerprint); indexed != nullptr) return indexed;
+    } else if (HasVisible(candidate, fingerprint)) {
+      return candidate;
+    }
   }
   return nullptr;
 }

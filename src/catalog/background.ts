@@ -98,7 +98,9 @@ export class Background {
     this.#rotationCheckMs = this.#nowMs;
   }
 
+  /** What the view has is looked for there meanwhile, and not in one data store after the other. */
   async #warm(): Promise<void> {
+    if (!this.#isWarm) await this.#filler.markEntered();
     while (!this.#isWarm && !this.#isClosed) {
       const left = await this.#group.lane.call('warmIndex', this.#group.engine, WARM_DATA_STORES);
       this.#isWarm = left === 0;

@@ -5,7 +5,7 @@
  * was at.
  */
 import { VIEW_BATCH_MAX } from '../base/limits.js';
-import { FINGERPRINT_SIZE } from '../native/binding.js';
+import { type DataStoreInfo, FINGERPRINT_SIZE } from '../native/binding.js';
 import type { KvOperation } from '../view/kv.js';
 import { sharedBytes } from '../workers/shared-bytes.js';
 import type { OpenedGroup } from './opened-group.js';
@@ -26,23 +26,27 @@ export class PlaceFiller {
     isStopped: () => boolean,
     onProgress: (done: number, total: number) => void = () => undefined,
   ): Promise<number> {
-    const stores = await this.#group.lane.call('listDataStores', this.#group.engine);
-    const { marked } = this.#group.placeMarks;
-    const ids = stores.flatMap(store => (store.isClosed && !marked.has(store.id) ? [store.id] : []));
-    const done = await this.#group.view.getMany(ids.map(doneKey));
-    await this.#mark(ids.filter((_id, index) => done[index] !== undefined));
     let written = 0;
-    const sizes = new Map(stores.map(({ id, fileBytes }) => [id, fileBytes]));
-    const left = ids.filter((_id, index) => done[index] === undefined);
-    const total = left.reduce((sum, id) => sum + sizes.get(id)!, 0);
+    const left = await this.markEntered();
+    const total = left.reduce((sum, { fileBytes }) => sum + fileBytes, 0);
     let entered = 0;
-    for (const id of left) {
+    for (const { id, fileBytes } of left) {
       if (isStopped()) break;
       onProgress(entered, total);
-      entered += sizes.get(id)!;
+      entered += fileBytes;
       written += await this.#group.placeMarks.change(() => this.#fillLasting(id));
     }
     return written;
+  }
+
+  /** Tells the engine which data stores the view has; answers the closed ones that it lacks. */
+  async markEntered(): Promise<DataStoreInfo[]> {
+    const stores = await this.#group.lane.call('listDataStores', this.#group.engine);
+    const { marked } = this.#group.placeMarks;
+    const closed = stores.filter(({ id, isClosed }) => isClosed && !marked.has(id));
+    const done = await this.#group.view.getMany(closed.map(({ id }) => doneKey(id)));
+    await this.#mark(closed.flatMap(({ id }, index) => (done[index] === undefined ? [] : [id])));
+    return closed.filter((_store, index) => done[index] === undefined);
   }
 
   /** What the cleaner is about to empty gets no entries: they would name it when it is gone. */

@@ -180,7 +180,7 @@ export interface EngineCounters {
   readonly logBytes: number;
   readonly residentEntries: number;
   readonly residentBytes: number;
-  /** Tables of closed data stores that are in memory, and 64 KiB for each open file. */
+  /** Tables of closed data stores that are in memory, and 64 KiB for the file of each. */
   readonly chunkTableBytes: number;
   readonly residentIsComplete: boolean;
   readonly streamsOpen: number;

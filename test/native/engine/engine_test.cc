@@ -137,7 +137,7 @@ TEST_P(EngineTest, TablesOfClosedDataStoresStayWithinTheirBudgetHoweverManyAreRe
   for (int file = 0; file < 6; ++file)
     ASSERT_TRUE(group.Put(std::to_string(file), MakeBytes(4000000, 100 + file)).ok());
   ASSERT_TRUE(group.Detach().ok());
-  ASSERT_TRUE(group.Attach().ok());
+  ASSERT_TRUE(group.AttachCold().ok());
   expect_within("attached");
   group.ExpectLedgerHolds("read");
   expect_within("read");
@@ -145,6 +145,25 @@ TEST_P(EngineTest, TablesOfClosedDataStoresStayWithinTheirBudgetHoweverManyAreRe
     ASSERT_TRUE(group.Put("more" + std::to_string(file), MakeBytes(4000000, 200 + file)).ok());
   group.ExpectLedgerHolds("read again");
   expect_within("closed behind what was appended");
+}
+
+TEST_P(EngineTest, AChunkThatNobodyHasLoadsEachColdDataStoreOnce) {
+  GroupOptions options = Options();
+  options.store_size_target = 256 * 1024;
+  options.table_bytes_max = 1;
+  Group group(options);
+  ASSERT_TRUE(group.Format().ok());
+  ASSERT_TRUE(group.Attach().ok());
+  const Buffer content = MakeBytes(4000000, 100);
+  ASSERT_TRUE(group.Put("file", content).ok());
+  ASSERT_TRUE(group.Detach().ok());
+  ASSERT_TRUE(group.AttachCold().ok());
+  StoreSet& stores = group.engine().stores();
+  EXPECT_EQ(stores.resident_entries(), 0u);
+  EXPECT_EQ(stores.Locate(Fingerprint{}), nullptr);
+  for (StoreSlot* slot : stores.AllSlots()) EXPECT_TRUE(slot->is_resident);
+  EXPECT_EQ(stores.resident_entries(), group.engine().Counters().stored.chunk_count);
+  group.ExpectLedgerHolds("after it");
 }
 
 TEST_P(EngineTest, VerifyFindsNothingInASoundGroupAndNamesEachDamagedRecord) {
