@@ -7,7 +7,8 @@ namespace granary {
 
 void TableBudget::Take(Holder* holder, uint64_t table_bytes) {
   std::lock_guard lock(mutex_);
-  holder->last_use.store(clock_.fetch_add(1), std::memory_order_relaxed);
+  // Behind all uses before it, before all that come.
+  holder->last_use.store(clock_.fetch_add(2) + 1, std::memory_order_relaxed);
   const uint64_t charge = table_bytes + kOpenFileCharge;
   if (holders_.emplace(holder, charge).second) bytes_ += charge;
   if (bytes_ <= bytes_max_) return;

@@ -39,7 +39,7 @@ class TableBudget {
 
  private:
   const uint64_t bytes_max_;
-  std::atomic<uint64_t> clock_{1};
+  std::atomic<uint64_t> clock_{0};
   mutable std::mutex mutex_;
   std::unordered_map<Holder*, uint64_t> holders_;  // and what is counted for them
   uint64_t bytes_ = 0;
